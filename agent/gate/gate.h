@@ -1,0 +1,41 @@
+#pragma once
+/*
+ * The gate: no stranger touches an nng listener (DESIGN.md D4, security-faults.md section 0). The
+ * agent owns accept() on its public socket, checks the peer's uid, reads the client's 8-byte SP
+ * header against a deadline, connects to nng's private listener, completes that negotiation itself
+ * whatever the client does meanwhile, and from there relays bytes both ways.
+ */
+#include "shared/base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct gate;
+struct sd_event;
+
+struct gate_config {
+	const char *public_path;   /* unix socket to listen on; replaced if it exists */
+	const char *private_path;  /* nng's listener */
+	unsigned max_connections;  /* further ones are closed at accept */
+	unsigned max_per_peer;     /* of one pid */
+	int64_t handshake_ms;      /* for the SP header */
+	int64_t idle_ms;           /* without a byte either way */
+};
+
+/* What the gate has seen; for health, metrics and tests. */
+struct gate_counters {
+	uint64_t accepted;
+	uint64_t refused_peer;     /* wrong uid */
+	uint64_t refused_limit;    /* too many */
+	uint64_t refused_header;   /* no or another protocol's header, or too slow */
+	uint64_t open;             /* now */
+};
+
+/* Fills in Berth's limits (security-faults.md I15), leaves the paths alone. */
+void gate_config_init(struct gate_config *config);
+
+/* Listens (mode 0600, parent 0700 made if absent) and serves the loop. */
+int gate_open(const struct gate_config *config, struct sd_event *loop, struct gate **ret_gate,
+	      struct err *err);
+void gate_close(struct gate *gate);
+void gate_get_counters(const struct gate *gate, struct gate_counters *ret);

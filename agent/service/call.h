@@ -1,0 +1,20 @@
+#pragma once
+/*
+ * What a handler may ask of the call it was handed. Implemented by agent/server/call.c.
+ *
+ * A handler ends in exactly one 'reply(&message, call)' or call_fail(), now or later from the loop;
+ * 'call' stays valid until then and not longer. Handlers run on the loop's thread and never block.
+ */
+#include "shared/base/deadline.h"
+#include "shared/base/err.h"
+
+struct agent;
+
+/* The agent that serves this call. Borrowed. */
+struct agent *call_agent(void *call);
+
+/* When the caller stops waiting; bounds the work in the node. Never DEADLINE_NEVER. */
+struct deadline call_deadline(void *call);
+
+/* Ends the call with an error. */
+void call_fail(void *call, const struct err *err);

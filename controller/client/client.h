@@ -1,0 +1,48 @@
+#pragma once
+/*
+ * The agent as typed C calls. protoc-c's generated stub is the client:
+ *
+ *	struct rpc rpc = rpc_to(client, &berth__node__v1__units__descriptor, by, err);
+ *
+ *	berth__node__v1__units__start(&rpc.base, &req, print_unit, ctx);
+ *	return rpc.result;
+ *
+ * The closure runs once, before the stub returns, and only when the call succeeded; what it gets is
+ * freed when it returns. On failure rpc.result is -1 and '*err' is filled, node and call id too.
+ *
+ * Blocking, one call at a time per client; different clients may be used by different threads.
+ * REQ's resend is off for good: after a lost connection the call is asked again by its own id, until
+ * the deadline, and the agent makes sure that its side effect happens once (DESIGN.md D4b).
+ */
+#include "shared/base/cleanup.h"
+#include "shared/base/deadline.h"
+#include "shared/base/err.h"
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+
+struct client;
+
+/* 'socket_path': the agent's public socket as this host sees it, shorter than sun_path (ERR_
+ * INVALID_ARGUMENT). 'node' is for error messages. Both are copied. No I/O. */
+int client_open(const char *socket_path, const char *node, struct client **ret_client,
+		struct err *err);
+void client_close(struct client *client);
+DEFINE_CLEANUP(client, struct client *, client_close)
+
+/* Whether calls wait, up to their deadline, for an agent that is not there yet (a node that boots).
+ * Default: no; then a socket that is absent or refuses is ERR_UNAVAILABLE at once, reason
+ * AGENT_NOT_ANSWERING. */
+void client_set_patient(struct client *client, bool patient);
+
+struct rpc {
+	ProtobufCService base; /* for the generated stub */
+	struct client *client;
+	struct deadline by;
+	struct err *err;
+	int result;
+};
+
+/* Prepares calls of one service. All pointers are borrowed while 'rpc' is used. */
+struct rpc rpc_to(struct client *client, const ProtobufCServiceDescriptor *service,
+		  struct deadline by, struct err *err);

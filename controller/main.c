@@ -1,0 +1,9 @@
+#include "shared/base/version.h"
+
+#include <stdio.h>
+
+int main(void)
+{
+	printf("berth %s (%s)\n", version_number(), version_commit());
+	return 0;
+}

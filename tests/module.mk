@@ -1,0 +1,25 @@
+# Tests: every tests/{unit,loop,e2e,bench}/**/test_*.c or bench_*.c is one program, linked with the
+# side it is about. `make test` is the whole proof.
+
+unit_c  := $(shell find tests/unit -name 'test_*.c' | sort)
+loop_c  := $(shell find tests/loop -name 'test_*.c' | sort)
+e2e_c   := $(shell find tests/e2e -name 'test_*.c' | sort)
+bench_c := $(shell find tests/bench -name 'bench_*.c' | sort)
+
+unit_bin  := $(unit_c:%.c=$(BUILD)/%)
+loop_bin  := $(loop_c:%.c=$(BUILD)/%)
+e2e_bin   := $(e2e_c:%.c=$(BUILD)/%)
+bench_bin := $(bench_c:%.c=$(BUILD)/%)
+
+$(call objects,$(unit_c) $(loop_c) $(e2e_c) $(bench_c)): | $(proto_h) $(gen_h)
+
+test_ld = $(call say,LD)$(CC) $(ldflags) -o $@ $< $(support_a)
+
+$(BUILD)/tests/unit/agent/%: $(BUILD)/tests/unit/agent/%.o $(agent_a) $(support_a) $(shared_a)
+	$(test_ld) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
+$(BUILD)/tests/unit/controller/%: $(BUILD)/tests/unit/controller/%.o $(controller_a) $(support_a) $(shared_a)
+	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+$(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shared_a)
+	$(test_ld) $(shared_a) $(SHARED_LIBS) $(TEST_LIBS)
+$(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)
+	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
