@@ -1,10 +1,11 @@
 /*
  * The backend "systemd" against a real PID 1.
  *
- *	test_unit_systemd [PID]
+ *	test_unit_systemd [PID [bus]]
  *
  * PID is the host's number of a node's first process: the tests then reach into that node, as root.
- * Without it they talk to the PID 1 of where they run, a node.
+ * Without it they talk to the PID 1 of where they run, a node. "bus": over the message bus of that
+ * node instead of PID 1's own socket.
  */
 #include "agent/units/systemd_impl.h"
 #include "shared/base/cleanup.h"
@@ -30,7 +31,8 @@
 static struct place {
 	char root[64]; /* of the node, as seen from here; "" */
 	char address[128];
-	struct bus_address addresses[2];
+	bool is_bus;
+	struct bus_address addresses[1];
 	struct systemd_config config;
 } place;
 
@@ -92,6 +94,7 @@ static void call_manager(const char *method)
 
 	assert_true(sd_bus_new(&bus) >= 0);
 	assert_true(sd_bus_set_address(bus, place.address) >= 0);
+	assert_true(sd_bus_set_bus_client(bus, place.is_bus) >= 0);
 	assert_true(sd_bus_start(bus) >= 0);
 	sd_bus_call_method(bus, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER, method, NULL, NULL,
 			   NULL);
@@ -477,8 +480,9 @@ static int run_all(void)
 static void set_place(const char *root, const char *journalctl)
 {
 	snprintf(place.root, sizeof(place.root), "%s", root);
-	snprintf(place.address, sizeof(place.address), "unix:path=%s/run/systemd/private", root);
-	place.addresses[0] = (struct bus_address){ place.address, false };
+	snprintf(place.address, sizeof(place.address), "unix:path=%s/run/%s", root,
+		 place.is_bus ? "dbus/system_bus_socket" : "systemd/private");
+	place.addresses[0] = (struct bus_address){ place.address, place.is_bus };
 	place.config = (struct systemd_config){ place.addresses, 1, journalctl };
 }
 
@@ -549,9 +553,10 @@ int main(int argc, char **argv)
 
 	if (argc > 1) {
 		if (!parse_int(argv[1], 1, INT32_MAX, &pid)) {
-			fprintf(stderr, "usage: %s [PID]\n", argv[0]);
+			fprintf(stderr, "usage: %s [PID [bus]]\n", argv[0]);
 			return 2;
 		}
+		place.is_bus = argc > 2 && strcmp(argv[2], "bus") == 0;
 		return run_all_in(pid);
 	}
 	if (access("/run/systemd/private", F_OK) < 0)
