@@ -146,8 +146,8 @@ static void relay_event(struct connection *c, struct end *end, struct end *other
 /* Reads more of an SP header. 1: complete, 0: not yet, -1: there will be none. */
 static int read_header(struct connection *c, int fd)
 {
-	ssize_t n = recv(fd, c->header + c->header_len, SP_HEADER_BYTES - c->header_len,
-			 MSG_DONTWAIT);
+	ssize_t n =
+		recv(fd, c->header + c->header_len, SP_HEADER_BYTES - c->header_len, MSG_DONTWAIT);
 
 	if (n < 0)
 		return is_transient(errno) ? 0 : -1;

@@ -37,8 +37,7 @@ static void reaper_arm(struct gate *gate)
 	uint64_t armed_us;
 	int on;
 
-	DL_FOREACH(gate->connections, c)
-	{
+	DL_FOREACH (gate->connections, c) {
 		if (connection_expires_ms(c) < first)
 			first = connection_expires_ms(c);
 	}
@@ -80,8 +79,7 @@ static unsigned connections_of(const struct gate *gate, pid_t pid)
 	struct connection *c;
 	unsigned count = 0;
 
-	DL_FOREACH(gate->connections, c)
-	{
+	DL_FOREACH (gate->connections, c) {
 		count += c->pid == pid;
 	}
 	return count;

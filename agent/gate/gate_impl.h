@@ -20,8 +20,8 @@ enum connection_state {
 struct end {
 	int fd; /* -1: none (yet), or given up */
 	sd_event_source *source;
-	uint32_t events; /* what the source waits for */
-	bool ended;      /* it sends no more */
+	uint32_t events;  /* what the source waits for */
+	bool ended;       /* it sends no more */
 	uint8_t *pending; /* what it has not taken yet; only under back-pressure */
 	size_t pending_len;
 	size_t pending_at;

@@ -18,8 +18,8 @@ static ProtobufCService *find_service(const char *name)
 
 static int unknown(const char *service, const char *method, unsigned protocol, struct err *err)
 {
-	err_set(err, ERR_UNIMPLEMENTED, 0, "agent %s does not know '%.80s/%.80s'",
-		version_number(), service, method);
+	err_set(err, ERR_UNIMPLEMENTED, 0, "agent %s does not know '%.80s/%.80s'", version_number(),
+		service, method);
 	if (protocol > WIRE_PROTOCOL)
 		err_explain(err, NULL,
 			    "This berth is newer than the node's agent; recreate the node from a "

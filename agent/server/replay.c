@@ -63,13 +63,11 @@ void replay_free(struct replay *replay)
 
 	if (!replay)
 		return;
-	HASH_ITER(hh, replay->running, e, next)
-	{
+	HASH_ITER (hh, replay->running, e, next) {
 		HASH_DEL(replay->running, e);
 		entry_free(e);
 	}
-	HASH_ITER(hh, replay->finished, e, next)
-	{
+	HASH_ITER (hh, replay->finished, e, next) {
 		forget_finished(replay, e);
 	}
 	free(replay);

@@ -157,8 +157,7 @@ static void backup_arm(struct server *server)
 	uint64_t armed_us;
 	int on;
 
-	DL_FOREACH(server->calls, call)
-	{
+	DL_FOREACH (server->calls, call) {
 		if (backup_ms(call) < first)
 			first = backup_ms(call);
 	}
@@ -183,8 +182,8 @@ static int on_backup(sd_event_source *source, uint64_t usec, void *arg)
 	{
 		if (backup_ms(call) > now)
 			continue;
-		err_set(&err, ERR_DEADLINE_EXCEEDED, 0, "%s did not end in time; it may still go on",
-			call->target.method->name);
+		err_set(&err, ERR_DEADLINE_EXCEEDED, 0,
+			"%s did not end in time; it may still go on", call->target.method->name);
 		call_give_up(call, &err);
 	}
 	backup_arm(server);
@@ -208,7 +207,8 @@ static int check_envelope(const Berth__Node__V1__Request *req, struct err *err)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "a call id has %d bytes, not %zu",
 			       WIRE_CALL_ID_BYTES, req->call_id.len);
 	if (req->protocol == 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, 0, "the request names no protocol version");
+		return err_set(err, ERR_INVALID_ARGUMENT, 0,
+			       "the request names no protocol version");
 	return 0;
 }
 

@@ -27,7 +27,7 @@ struct worker {
 	nng_ctx ctx;
 	nng_aio *aio;
 	struct worker *next_waiter;
-	struct worker *next_rung;  /* under 'lock' */
+	struct worker *next_rung; /* under 'lock' */
 	struct worker *prev, *next;
 };
 
@@ -36,9 +36,9 @@ struct workers {
 	worker_request_fn *fn;
 	void *arg;
 	nng_socket socket;
-	bool open;    /* 'socket' is */
+	bool open; /* 'socket' is */
 	bool closing;
-	int bell;     /* eventfd, rung by nng's threads */
+	int bell; /* eventfd, rung by nng's threads */
 	sd_event_source *source;
 	struct worker *all;
 	unsigned receiving, busy, sending;
@@ -242,6 +242,19 @@ static int listen_on(struct workers *workers, const char *path, struct err *err)
 	return 0;
 }
 
+/* The socket has closed: what was under way has failed, or has just succeeded unseen. */
+static void worker_discard(struct worker *w)
+{
+	bool ok;
+
+	nng_aio_wait(w->aio);
+	ok = nng_aio_result(w->aio) == 0;
+	if ((w->state == WORKER_RECEIVING && ok) || (w->state == WORKER_SENDING && !ok))
+		nng_msg_free(nng_aio_get_msg(w->aio));
+	nng_aio_free(w->aio);
+	free(w);
+}
+
 static void workers_free(struct workers *workers)
 {
 	struct worker *w, *next;
@@ -252,8 +265,7 @@ static void workers_free(struct workers *workers)
 		nng_close(workers->socket);
 	DL_FOREACH_SAFE(workers->all, w, next)
 	{
-		nng_aio_free(w->aio); /* waits for its callback */
-		free(w);
+		worker_discard(w);
 	}
 	sd_event_source_disable_unref(workers->source);
 	sd_event_unref(workers->loop);

@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define SAME(name)                                                                                 \
-	_Static_assert((int)ERR_##name == (int)BERTH__NODE__V1__CODE__##name,                      \
+#define SAME(name)                                                            \
+	_Static_assert((int)ERR_##name == (int)BERTH__NODE__V1__CODE__##name, \
 		       "err.h and status.proto disagree")
 SAME(OK);
 SAME(CANCELLED);
