@@ -3,11 +3,10 @@
  * The agent: everything it owns, in one struct, and no globals. Made by agent.c; rooms get at what
  * they need through call_agent(). Pointers are owned here and outlive every call.
  */
-#include "shared/base/err.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
+struct err;
 struct gate;
 struct monitor;
 struct pods;
