@@ -1,8 +1,11 @@
 #include "agent/agent.h"
 
 #include "agent/gate/gate.h"
+#include "agent/runtime/runtime.h"
 #include "agent/server/server.h"
 #include "agent/server/watchdog.h"
+#include "agent/service/monitor.h"
+#include "agent/units/unit.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 
@@ -59,6 +62,18 @@ static int open_loop(struct agent *agent, struct err *err)
 	return 0;
 }
 
+/* What does the work. Nothing here waits for systemd or a runtime to be there. */
+static int open_backends(struct agent *agent, struct err *err)
+{
+	const struct agent_config *config = &agent->config;
+
+	if (units_open(config->units_backend, agent->loop, &agent->units, err) < 0 ||
+	    runtime_open(config->runtime_backend, config->runtime_address, agent->loop,
+			 &agent->runtime, err) < 0)
+		return -1;
+	return monitor_open(agent, &agent->monitor, err);
+}
+
 static int open_gate(struct agent *agent, struct err *err)
 {
 	struct gate_config config;
@@ -87,8 +102,9 @@ int agent_init(struct agent *agent, const struct agent_config *config, struct er
 	memset(agent, 0, sizeof(*agent));
 	agent->config = *config;
 	agent->started_ms = clock_now_ms();
-	if (open_loop(agent, err) < 0 || server_open(agent, &agent->server, err) < 0 ||
-	    open_gate(agent, err) < 0 || open_watchdog(agent, err) < 0)
+	if (open_loop(agent, err) < 0 || open_backends(agent, err) < 0 ||
+	    server_open(agent, &agent->server, err) < 0 || open_gate(agent, err) < 0 ||
+	    open_watchdog(agent, err) < 0)
 		return -1;
 	return 0;
 }
@@ -113,6 +129,12 @@ void agent_release(struct agent *agent)
 	watchdog_close(agent->watchdog);
 	server_close(agent->server);
 	gate_close(agent->gate);
+	if (agent->monitor)
+		monitor_close(agent->monitor);
+	if (agent->runtime)
+		runtime_close(agent->runtime);
+	if (agent->units)
+		units_close(agent->units);
 	sd_event_unref(agent->loop);
 	memset(agent, 0, sizeof(*agent));
 }
