@@ -74,9 +74,11 @@ static bool is_word(const char *value, const char *word)
 /* render.c knows the same ones. */
 static bool is_known_path(const char *path)
 {
-	static const char *const known[] = { "metadata.name", "metadata.namespace", "metadata.uid",
-					     "spec.nodeName", "spec.serviceAccountName", "status.podIP",
-					     "status.podIPs", "status.hostIP", "status.hostIPs" };
+	static const char *const known[] = {
+		"metadata.name", "metadata.namespace",      "metadata.uid",
+		"spec.nodeName", "spec.serviceAccountName", "status.podIP",
+		"status.podIPs", "status.hostIP",           "status.hostIPs"
+	};
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (strcmp(path, known[i]) == 0)
