@@ -359,6 +359,14 @@ void container_json(const K8s__Core__V1__Container *c, struct text *ret)
 	text_add(ret, "}");
 }
 
+void container_ports_json(const K8s__Core__V1__Container *c, struct text *ret)
+{
+	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(
+		&k8s__core__v1__container__descriptor, "ports");
+
+	add_list(ret, f, (const char *)c->ports, c->n_ports);
+}
+
 static uint32_t fnv1a(uint32_t hash, const char *bytes, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
