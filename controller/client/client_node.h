@@ -1,0 +1,22 @@
+#pragma once
+/*
+ * The agent calls that the cluster room makes itself, as plain C: nobody left of the client needs
+ * the generated types for them.
+ */
+#include "controller/client/client.h"
+
+#include <stdint.h>
+
+struct quiesce_summary {
+	bool ok;
+	uint32_t millis;
+	uint32_t stopped;
+	uint32_t killed;
+	uint32_t failed;
+	char detail[256]; /* first failed step, or "" */
+};
+
+/* Until the agent says ready (DESIGN.md D10), patiently. */
+int client_wait_ready(struct client *client, struct deadline by, struct err *err);
+int client_quiesce(struct client *client, int64_t grace_s, struct deadline by,
+		   struct quiesce_summary *ret, struct err *err);

@@ -1,0 +1,26 @@
+#pragma once
+/*
+ * State on disk: what an engine cannot keep. <state_dir>/nodes/<node>/ is the host side of the node's
+ * /run/berth and holds the agent's socket; <node>.json beside it remembers cluster, role and provider,
+ * so that an in-node command needs no engine call. It is a cache: the engine's labels are the truth,
+ * and a lost state directory never strands a node (DESIGN.md section 1).
+ */
+#include "controller/node/node.h"
+#include "shared/base/err.h"
+
+/* --state-dir, else $BERTH_STATE_DIR, else /var/lib/berth for root, $XDG_STATE_HOME/berth,
+ * ~/.local/state/berth. Caller frees. */
+char *store_default_dir(const char *option);
+
+/* "<state_dir>/nodes/<node>". Caller frees. */
+char *store_run_dir(const char *state_dir, const char *node);
+
+/* Makes the run directory (0700, parents too). Existing is success. */
+int store_node_create(const char *state_dir, const char *node, struct err *err);
+/* Writes <node>.json (temp, fsync, rename). */
+int store_node_save(const char *state_dir, const struct node *node, struct err *err);
+/* ERR_NOT_FOUND when nothing (readable) is remembered. */
+int store_node_load(const char *state_dir, const char *name, struct node **ret_node,
+		    struct err *err);
+/* Removes file, socket and directory; absent is success. */
+int store_node_delete(const char *state_dir, const char *node, struct err *err);

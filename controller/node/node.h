@@ -1,0 +1,86 @@
+#pragma once
+/*
+ * A node as the controller knows it: plain data from the engine's labels, and the way to its agent,
+ * opened when first needed.
+ */
+#include "shared/base/cleanup.h"
+#include "shared/base/err.h"
+#include "shared/pod/request.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+
+enum node_role { NODE_CONTROL_PLANE, NODE_WORKER };
+
+/* CN-220: the engine's words mapped to ours. */
+enum node_state {
+	NODE_UNKNOWN,
+	NODE_CREATING,
+	NODE_RUNNING,
+	NODE_PAUSED,
+	NODE_STOPPING,
+	NODE_STOPPED,
+	NODE_ERROR,
+};
+
+struct node_port {
+	char *host;
+	int host_port;
+	int container_port;
+	enum port_protocol protocol;
+};
+
+struct node {
+	char *name; /* container and host name */
+	char *cluster;
+	enum node_role role;
+	char *provider;  /* "podman" */
+	char *engine_id; /* the engine's id of the container, "" when not asked */
+	char *image;
+	char *ip; /* "" when it has none */
+	enum node_state state;
+	char *state_text;   /* the engine's own word */
+	int64_t created_ns; /* wall clock; 0: unknown */
+	char *run_dir;      /* host side of the node's /run/berth */
+	struct node_port *ports;
+	size_t port_count;
+	struct client *client; /* lazily; use node_client() */
+};
+
+struct node_list {
+	struct node **items;
+	size_t count;
+};
+
+/* Strings are copied. NULL on allocation failure. */
+struct node *node_new(const char *name, const char *cluster, enum node_role role,
+		      const char *provider, const char *run_dir);
+/* Closes the client too. Takes NULL. */
+void node_free(struct node *node);
+DEFINE_CLEANUP(node, struct node *, node_free)
+
+/* Takes ownership of 'node' even on failure. */
+int node_list_add(struct node_list *list, struct node *node, struct err *err);
+void node_list_release(struct node_list *list);
+/* Borrowed, or NULL. */
+struct node *node_list_find(const struct node_list *list, const char *name);
+
+/* The client of the node's agent, opened on first use; borrowed, lives as long as the node. */
+int node_client(struct node *node, struct client **ret_client, struct err *err);
+
+/* "<run_dir>/agent.sock"; ERR_INVALID_ARGUMENT when it does not fit a sockaddr_un. */
+int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err);
+
+const char *node_role_name(enum node_role role); /* "control-plane", "worker" */
+bool node_role_parse(const char *s, enum node_role *ret);
+const char *node_state_name(enum node_state state); /* "running", ... */
+
+/* Runs 'fn' for every node, each in a thread of its own, and waits for all. 'errs[i]' is the i-th
+ * node's (caller's array of list->count; code ERR_OK where it went well; err.node filled). Returns
+ * how many failed. */
+size_t node_each(const struct node_list *list,
+		 int (*fn)(struct node *node, void *arg, struct err *err), void *arg,
+		 struct err *errs);

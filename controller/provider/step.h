@@ -1,0 +1,48 @@
+#pragma once
+/*
+ * A plan: what will be done to the engine, as pure data. Made by the cluster room and a provider
+ * together, printed by --dry-run, carried out by cluster/apply.c (DESIGN.md section 1).
+ */
+#include "shared/base/err.h"
+#include "shared/base/text.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* cli.md section 3; the JSON names are step_action_name()'s. */
+enum step_action {
+	STEP_IMAGE_CHECK,
+	STEP_NETWORK_CREATE,
+	STEP_NETWORK_DELETE,
+	STEP_VOLUME_DELETE,
+	STEP_DIRECTORY_CREATE, /* the node's run directory; no argv */
+	STEP_DIRECTORY_DELETE,
+	STEP_CONTAINER_CREATE, /* create and start in one engine call */
+	STEP_CONTAINER_START,
+	STEP_CONTAINER_STOP,
+	STEP_CONTAINER_KILL,
+	STEP_CONTAINER_DELETE,
+	STEP_WAIT_READY, /* ask the agent; no argv */
+	STEP_QUIESCE,    /* ask the agent; no argv */
+};
+
+struct step {
+	char *id;   /* unique in the plan: "create/berth-worker" */
+	char *node; /* "" when the step is the cluster's */
+	enum step_action action;
+	struct strv argv;  /* exactly what would be executed; empty for steps of our own */
+	struct strv after; /* ids that must have succeeded first */
+	bool best_effort;  /* a failure is reported and does not stop the rest */
+};
+
+struct plan {
+	struct step **steps; /* in an order that respects 'after' */
+	size_t count;
+};
+
+/* Appends a step and lends it; NULL on allocation failure. 'node' may be NULL. */
+struct step *plan_add(struct plan *plan, enum step_action action, const char *node);
+struct step *plan_find(const struct plan *plan, const char *id);
+void plan_release(struct plan *plan);
+
+const char *step_action_name(enum step_action action); /* "container-create" */
