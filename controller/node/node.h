@@ -47,6 +47,7 @@ struct node {
 	char *run_dir;      /* host side of the node's /run/berth */
 	struct node_port *ports;
 	size_t port_count;
+	int index;             /* place in the cluster, from 1; 0: unknown (CN-081) */
 	struct client *client; /* lazily; use node_client() */
 };
 
@@ -58,6 +59,8 @@ struct node_list {
 /* Strings are copied. NULL on allocation failure. */
 struct node *node_new(const char *name, const char *cluster, enum node_role role,
 		      const char *provider, const char *run_dir);
+/* Replaces '*field' by a copy; for those who fill nodes. 0, or -1 with out of memory. */
+int node_set(char **field, const char *value, struct err *err);
 /* Closes the client too. Takes NULL. */
 void node_free(struct node *node);
 DEFINE_CLEANUP(node, struct node *, node_free)
@@ -65,6 +68,13 @@ DEFINE_CLEANUP(node, struct node *, node_free)
 /* Takes ownership of 'node' even on failure. */
 int node_list_add(struct node_list *list, struct node *node, struct err *err);
 void node_list_release(struct node_list *list);
+/* By name. */
+void node_list_sort(struct node_list *list);
+static inline __attribute__((unused)) void cleanup_node_list(struct node_list *list)
+{
+	node_list_release(list);
+}
+
 /* Borrowed, or NULL. */
 struct node *node_list_find(const struct node_list *list, const char *name);
 
@@ -74,12 +84,13 @@ int node_client(struct node *node, struct client **ret_client, struct err *err);
 /* "<run_dir>/agent.sock"; ERR_INVALID_ARGUMENT when it does not fit a sockaddr_un. */
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err);
 
-const char *node_role_name(enum node_role role);   /* "control-plane", "worker" */
+const char *node_role_name(enum node_role role); /* "control-plane", "worker" */
 bool node_role_parse(const char *s, enum node_role *ret);
 const char *node_state_name(enum node_state state); /* "running", ... */
 
 /* Runs 'fn' for every node, each in a thread of its own, and waits for all. 'errs[i]' is the i-th
  * node's (caller's array of list->count; code ERR_OK where it went well; err.node filled). Returns
  * how many failed. */
-size_t node_each(const struct node_list *list, int (*fn)(struct node *node, void *arg, struct err *err),
-		 void *arg, struct err *errs);
+size_t node_each(const struct node_list *list,
+		 int (*fn)(struct node *node, void *arg, struct err *err), void *arg,
+		 struct err *errs);
