@@ -14,21 +14,21 @@ struct gate;
 struct sd_event;
 
 struct gate_config {
-	const char *public_path;   /* unix socket to listen on; replaced if it exists */
-	const char *private_path;  /* nng's listener */
-	unsigned max_connections;  /* further ones are closed at accept */
-	unsigned max_per_peer;     /* of one pid */
-	int64_t handshake_ms;      /* for the SP header */
-	int64_t idle_ms;           /* without a byte either way */
+	const char *public_path;  /* unix socket to listen on; replaced if it exists */
+	const char *private_path; /* nng's listener */
+	unsigned max_connections; /* further ones are closed at accept */
+	unsigned max_per_peer;    /* of one pid */
+	int64_t handshake_ms;     /* for the SP header */
+	int64_t idle_ms;          /* without a byte either way */
 };
 
 /* What the gate has seen; for health, metrics and tests. */
 struct gate_counters {
 	uint64_t accepted;
-	uint64_t refused_peer;     /* wrong uid */
-	uint64_t refused_limit;    /* too many */
-	uint64_t refused_header;   /* no or another protocol's header, or too slow */
-	uint64_t open;             /* now */
+	uint64_t refused_peer;   /* wrong uid */
+	uint64_t refused_limit;  /* too many */
+	uint64_t refused_header; /* no or another protocol's header, or too slow */
+	uint64_t open;           /* now */
 };
 
 /* Fills in Berth's limits (security-faults.md I15), leaves the paths alone. */

@@ -74,12 +74,13 @@ int node_client(struct node *node, struct client **ret_client, struct err *err);
 /* "<run_dir>/agent.sock"; ERR_INVALID_ARGUMENT when it does not fit a sockaddr_un. */
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err);
 
-const char *node_role_name(enum node_role role);   /* "control-plane", "worker" */
+const char *node_role_name(enum node_role role); /* "control-plane", "worker" */
 bool node_role_parse(const char *s, enum node_role *ret);
 const char *node_state_name(enum node_state state); /* "running", ... */
 
 /* Runs 'fn' for every node, each in a thread of its own, and waits for all. 'errs[i]' is the i-th
  * node's (caller's array of list->count; code ERR_OK where it went well; err.node filled). Returns
  * how many failed. */
-size_t node_each(const struct node_list *list, int (*fn)(struct node *node, void *arg, struct err *err),
-		 void *arg, struct err *errs);
+size_t node_each(const struct node_list *list,
+		 int (*fn)(struct node *node, void *arg, struct err *err), void *arg,
+		 struct err *errs);

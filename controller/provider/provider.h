@@ -21,17 +21,17 @@ struct provider;
 
 /* What this host is like, as far as arguments depend on it (test-hosts.md). */
 struct host_facts {
-	bool cgroup_hybrid;     /* v1 with a v2 mount beside: crun refuses, runc works */
-	bool cgroup_v2;         /* unified */
-	bool has_systemd;       /* /run/systemd/system: else --cgroup-manager cgroupfs */
-	bool has_runc;          /* in PATH */
+	bool cgroup_hybrid; /* v1 with a v2 mount beside: crun refuses, runc works */
+	bool cgroup_v2;     /* unified */
+	bool has_systemd;   /* /run/systemd/system: else --cgroup-manager cgroupfs */
+	bool has_runc;      /* in PATH */
 	bool has_crun;
-	bool has_modules;       /* /lib/modules */
-	bool has_fuse;          /* /dev/fuse */
-	bool rootless;          /* euid is not 0 */
-	int64_t nofile_hard;    /* RLIMIT_NOFILE, -1: unlimited */
-	int64_t nproc_hard;     /* RLIMIT_NPROC, -1: unlimited */
-	bool can_raise_limits;  /* CAP_SYS_RESOURCE effective */
+	bool has_modules;      /* /lib/modules */
+	bool has_fuse;         /* /dev/fuse */
+	bool rootless;         /* euid is not 0 */
+	int64_t nofile_hard;   /* RLIMIT_NOFILE, -1: unlimited */
+	int64_t nproc_hard;    /* RLIMIT_NPROC, -1: unlimited */
+	bool can_raise_limits; /* CAP_SYS_RESOURCE effective */
 };
 
 /* Reads them from this host. Never fails: what cannot be read is the harmless answer. */
@@ -82,8 +82,8 @@ int provider_plan_network(struct provider *provider, const char *cluster, const 
 			  const char *subnet, struct plan *plan, struct err *err);
 int provider_plan_image(struct provider *provider, const char *image, struct plan *plan,
 			struct err *err);
-int provider_plan_create(struct provider *provider, const struct node_spec *spec,
-			 struct plan *plan, struct err *err);
+int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
+			 struct err *err);
 /* STEP_CONTAINER_START, _STOP, _KILL or _DELETE of one node; 'grace_s' for stop. Delete takes the
  * node's volumes along. */
 int provider_plan_act(struct provider *provider, enum step_action action, const char *node,
