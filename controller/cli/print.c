@@ -153,6 +153,9 @@ int print_value(FILE *out, enum output_format format, struct json_object *value,
 		if (yaml_from_json(value, &yaml, err) < 0)
 			return -1;
 		fputs(yaml, out);
+	} else if (json_object_is_type(value, json_type_array) &&
+		   json_object_array_length(value) == 0) {
+		fputs("[]\n", out); /* json-c would break the line */
 	} else {
 		fprintf(out, "%s\n",
 			json_object_to_json_string_ext(value, JSON_C_TO_STRING_PRETTY |

@@ -55,6 +55,8 @@ static void on_signal(int number)
 
 	(void)number;
 	count++;
+	if (!is_graceful)
+		SAY("berth: interrupted\n");
 	if (!is_graceful || count > 2)
 		_exit(EXIT_INTERRUPTED);
 	if (count == 1)
