@@ -43,7 +43,7 @@ void options_init(struct options *opt)
 		.workers = -1,
 		.control_planes = -1,
 		.signal = -1,
-		.wait = false,
+		.wait_gone = true,
 	};
 }
 

@@ -45,7 +45,7 @@ struct options {
 	bool retain;
 	bool force;
 	bool wait;
-	bool no_wait;
+	bool wait_gone;
 	bool sandboxes;
 	bool client;
 };
