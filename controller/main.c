@@ -1,5 +1,5 @@
 #include "controller/cli/cli.h"
-#include "controller/cli/report.h"
+#include "controller/cli/failure.h"
 #include "controller/cli/signals.h"
 
 #include <locale.h>
@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 	struct err err;
 
 	if (signals_install(&interrupt, &err) < 0) {
-		report_error(stderr, &err, false);
+		failure_print(stderr, &err, false);
 		return 1;
 	}
 	setlocale(LC_CTYPE, ""); /* for the width of characters, nothing else */

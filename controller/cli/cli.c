@@ -3,7 +3,7 @@
 #include "controller/cli/exit_code.h"
 #include "controller/cli/help.h"
 #include "controller/cli/invocation.h"
-#include "controller/cli/report.h"
+#include "controller/cli/failure.h"
 #include "controller/cli/signals.h"
 #include "controller/cli/suggest.h"
 #include "shared/base/log.h"
@@ -119,7 +119,7 @@ int cli_main(int argc, char **argv, const struct interrupt *interrupt, FILE *out
 	int code;
 
 	if (command_line_parse(argc, argv, &line, &err) < 0) {
-		report_error(errs, &err, line.options.output == OUTPUT_JSON);
+		failure_print(errs, &err, line.options.output == OUTPUT_JSON);
 		code = exit_code_of(&err);
 	} else {
 		code = dispatch(&line, interrupt, out, errs);

@@ -72,9 +72,9 @@ static void command_row(FILE *out, const struct command *command)
 	fprintf(out, "%s\n", command->summary);
 }
 
-static void exit_codes(FILE *out)
+void help_exit_codes(FILE *out)
 {
-	fprintf(out, "\nExit codes:\n");
+	fprintf(out, "Exit codes:\n");
 	for (size_t i = 0; exit_code_table[i].meaning; i++)
 		fprintf(out, "  %-4d%s\n", exit_code_table[i].code, exit_code_table[i].meaning);
 }
@@ -88,8 +88,18 @@ void help_overview(FILE *out)
 			command_row(out, command_table[i]);
 	}
 	flags(out, "Flags of every command", global_options);
-	exit_codes(out);
+	fputc('\n', out);
+	help_exit_codes(out);
 	fprintf(out, "\n'berth help COMMAND' or 'berth COMMAND --help' tells more.\n");
+}
+
+bool help_has_nouns(const char *verb)
+{
+	for (size_t i = 0; command_table[i]; i++) {
+		if (command_has_verb(command_table[i], verb) && command_noun(command_table[i]))
+			return true;
+	}
+	return false;
 }
 
 void help_verb(FILE *out, const char *verb)
@@ -180,8 +190,8 @@ void help_reference(FILE *out)
 	fprintf(out, "# Commands\n\nWritten by the test of the command table from the table "
 		     "itself; `berth help` prints the same.\n\n```");
 	flags(out, "Flags of every command", global_options);
-	fprintf(out, "```\n\n```");
-	exit_codes(out);
+	fprintf(out, "```\n\n```\n");
+	help_exit_codes(out);
 	fprintf(out, "```\n");
 	for (size_t i = 0; command_table[i]; i++) {
 		if (!(command_table[i]->flags & CMD_HIDDEN))

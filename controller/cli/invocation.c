@@ -3,7 +3,7 @@
 #include "controller/cli/cell.h"
 #include "controller/cli/exit_code.h"
 #include "controller/cli/progress.h"
-#include "controller/cli/report.h"
+#include "controller/cli/failure.h"
 #include "controller/cluster/store.h"
 
 #include <stdarg.h>
@@ -109,7 +109,7 @@ int invocation_cluster_ctx(struct invocation *inv, const char *name, struct clus
 
 void invocation_fail(struct invocation *inv, const struct err *err)
 {
-	report_error(inv->errs, err, invocation_format(inv) == OUTPUT_JSON);
+	failure_print(inv->errs, err, invocation_format(inv) == OUTPUT_JSON);
 	if (!inv->exit_code)
 		inv->exit_code = exit_code_of(err);
 }

@@ -7,11 +7,6 @@
 
 #include <string.h>
 
-static void cleanup_node_list(struct node_list *list)
-{
-	node_list_release(list);
-}
-
 #define cleanup_nodes __attribute__((cleanup(cleanup_node_list)))
 
 static bool is_glob(const char *word)
@@ -217,7 +212,7 @@ int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist
 	if (names && check_words(names, err) < 0)
 		return -1;
 	if (invocation_provider(inv, &provider, err) < 0 ||
-	    provider_list(provider, cluster, inv->by, &all, err) < 0)
+	    provider_list(provider, cluster, inv->by, &all, NULL, err) < 0)
 		return -1;
 	if (names && names->count) {
 		if (pick(inv, names, &all, &picked, err) < 0)
@@ -353,7 +348,7 @@ static void explain(struct invocation *inv, struct err *errs, const struct node_
 			continue;
 		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
 			       provider_list(provider, NULL, deadline_in_ms(10000), &now,
-					     &ignored) < 0))
+					     NULL, &ignored) < 0))
 			return;
 		asked = true;
 		node = node_list_find(&now, list->items[i]->name);

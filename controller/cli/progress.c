@@ -2,7 +2,7 @@
 
 #include "controller/cli/cell.h"
 #include "controller/cli/fields.h"
-#include "controller/cli/report.h"
+#include "controller/cli/failure.h"
 
 #include <langinfo.h>
 #include <string.h>

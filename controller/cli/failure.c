@@ -1,4 +1,4 @@
-#include "controller/cli/report.h"
+#include "controller/cli/failure.h"
 
 #include "controller/cli/cell.h"
 #include "controller/cli/fields.h"
@@ -20,7 +20,7 @@ static bool may_colour(FILE *stream)
 	return !(no_color && *no_color) && stream_is_terminal(stream);
 }
 
-static void report_json(FILE *out, const struct err *err)
+static void failure_json(FILE *out, const struct err *err)
 {
 	cleanup_json struct json_object *object = json_object_new_object();
 	struct json_object *error = field_object(object, "error");
@@ -35,7 +35,7 @@ static void report_json(FILE *out, const struct err *err)
 		json_object_to_json_string_ext(object, JSON_C_TO_STRING_NOSLASHESCAPE));
 }
 
-static void report_text(FILE *out, const struct err *err)
+static void failure_text(FILE *out, const struct err *err)
 {
 	__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
 	bool red = may_colour(out);
@@ -59,11 +59,11 @@ static void report_text(FILE *out, const struct err *err)
 	fputs(text_str(&line), out);
 }
 
-void report_error(FILE *out, const struct err *err, bool json)
+void failure_print(FILE *out, const struct err *err, bool json)
 {
 	if (json)
-		report_json(out, err);
+		failure_json(out, err);
 	else
-		report_text(out, err);
+		failure_text(out, err);
 	fflush(out);
 }
