@@ -1,9 +1,9 @@
 #include "controller/cli/cli.h"
 
 #include "controller/cli/exit_code.h"
+#include "controller/cli/failure.h"
 #include "controller/cli/help.h"
 #include "controller/cli/invocation.h"
-#include "controller/cli/failure.h"
 #include "controller/cli/signals.h"
 #include "controller/cli/suggest.h"
 #include "shared/base/log.h"
@@ -44,6 +44,10 @@ static int check_globals(const struct invocation *inv, struct err *err)
 	const char *cluster = invocation_cluster(inv);
 	const char *provider = inv->opt->provider ? inv->opt->provider : getenv("BERTH_PROVIDER");
 
+	if (inv->opt->name && inv->args->count && strcmp(inv->command->args, "[NAME]") == 0 &&
+	    strcmp(inv->opt->name, inv->args->items[0]) != 0)
+		return usage_error(err, "'%s' or '%s'? One cluster at a time", inv->args->items[0],
+				   inv->opt->name);
 	if (!name_is_valid(cluster, MAX_CLUSTER_NAME)) {
 		usage_error(err,
 			    "'%s' is no cluster name: lower-case letters, digits, '-' and '.', at "

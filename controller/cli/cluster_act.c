@@ -5,7 +5,7 @@
 const char *cluster_action_result(enum cluster_action action)
 {
 	static const char *const results[] = {
-		[CLUSTER_START] = "started",	 [CLUSTER_STOP] = "stopped",
+		[CLUSTER_START] = "started",     [CLUSTER_STOP] = "stopped",
 		[CLUSTER_RESTART] = "restarted", [CLUSTER_KILL] = "killed",
 		[CLUSTER_DELETE] = "deleted",
 	};

@@ -125,7 +125,9 @@ static const struct option_spec apply_options[] = {
 	OPTION_ROW_FILE,
 	OPTION_ROW_NODE,
 	OPTION_ROW_NAMESPACE,
-	{ .name = "wait", .type = OPTION_SWITCH, OPTION_AT(wait),
+	{ .name = "wait",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(wait),
 	  .help = "until the pods are ready, or have succeeded" },
 	{ 0 },
 };
@@ -134,7 +136,8 @@ const struct command cmd_apply = {
 	.name = "apply",
 	.args = "",
 	.summary = "make v1 Pods wanted on a node; the agent keeps them in sync",
-	.details = "YAML or JSON, one document or several, also Lists. All manifests are checked before\n"
+	.details = "YAML or JSON, one document or several, also Lists. All manifests are checked "
+		   "before\n"
 		   "the first is sent. Without --node: the cluster's only node.",
 	.example = "berth apply -f pod.yaml -N berth-worker --wait",
 	.outputs = OUTPUTS_RESULT,

@@ -60,13 +60,12 @@ static void print_warnings(const struct invocation *inv, const struct strv *warn
 		invocation_note(inv, "warning: %s", warnings->items[i]);
 }
 
-static int read_config(struct invocation *inv, struct cluster_config **ret_config,
-		       struct err *err)
+static int read_config(struct invocation *inv, struct cluster_config **ret_config, struct err *err)
 {
 	__attribute__((cleanup(cleanup_strv))) struct strv warnings = { 0 };
 	cleanup_with(cluster_config) struct cluster_config *config = NULL;
-	int result = inv->opt->config ? config_from_file(inv->opt, &config, err) :
-					config_from_flags(inv->opt, &config, err);
+	int result = inv->opt->config ? config_from_file(inv->opt, &config, err)
+				      : config_from_flags(inv->opt, &config, err);
 
 	if (result < 0)
 		return -1;
@@ -165,17 +164,34 @@ static int cluster_create(struct invocation *inv, struct err *err)
 }
 
 static const struct option_spec create_flags[] = {
-	{ .name = "config", .value = "FILE", .type = OPTION_TEXT, OPTION_AT(config),
+	{ .name = "config",
+	  .value = "FILE",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(config),
 	  .help = "kind v1alpha4 cluster file, or - for stdin" },
 	OPTION_ROW_IMAGE,
-	{ .name = "workers", .value = "N", .type = OPTION_NUMBER, OPTION_AT(workers), .max = 100,
+	{ .name = "workers",
+	  .value = "N",
+	  .type = OPTION_NUMBER,
+	  OPTION_AT(workers),
+	  .max = 100,
 	  .help = "worker nodes (default: 0)" },
-	{ .name = "control-planes", .value = "N", .type = OPTION_NUMBER, OPTION_AT(control_planes),
-	  .min = 1, .max = 9, .help = "control-plane nodes (default: 1)" },
-	{ .name = "wait", .value = "DUR", .type = OPTION_DURATION, OPTION_AT(wait_ms),
+	{ .name = "control-planes",
+	  .value = "N",
+	  .type = OPTION_NUMBER,
+	  OPTION_AT(control_planes),
+	  .min = 1,
+	  .max = 9,
+	  .help = "control-plane nodes (default: 1)" },
+	{ .name = "wait",
+	  .value = "DUR",
+	  .type = OPTION_DURATION,
+	  OPTION_AT(wait_ms),
 	  .help = "how long it may take until all nodes are ready; 0: do not wait (default: "
 		  "--timeout)" },
-	{ .name = "retain", .type = OPTION_SWITCH, OPTION_AT(retain),
+	{ .name = "retain",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(retain),
 	  .help = "when it fails, leave what was made, to look at" },
 	OPTION_ROW_DRY_RUN,
 	{ 0 },
@@ -185,7 +201,8 @@ const struct command cmd_cluster_create = {
 	.name = "create cluster",
 	.args = "[NAME]",
 	.summary = "make a cluster and wait until its nodes are ready",
-	.details = "One control plane unless flags or a file say otherwise. When anything fails, or is\n"
+	.details = "One control plane unless flags or a file say otherwise. When anything fails, "
+		   "or is\n"
 		   "interrupted, all that was made is removed again.",
 	.example = "berth create cluster --name demo --workers 2",
 	.max_args = 1,

@@ -33,9 +33,9 @@ static void count_node(struct json_object *row, const struct node *node)
 	field_int(row, "nodes", nodes);
 	field_int(row, "running", running);
 	field_text(row, "state",
-		   running == nodes ? "running" :
-		   running	    ? "partly running" :
-				      node_state_name(node->state));
+		   running == nodes ? "running"
+		   : running        ? "partly running"
+				    : node_state_name(node->state));
 	if (node->created_ns && node->created_ns < created)
 		field_time_ns(row, "created", node->created_ns);
 }
@@ -58,7 +58,8 @@ static int only_named(const struct strv *names, struct json_object *all, struct 
 		if (found)
 			continue;
 		err_set(err, ERR_NOT_FOUND, 0, "no cluster '%s'", names->items[i]);
-		return err_explain(err, "CLUSTER_NOT_FOUND", "'berth get clusters' lists what there is");
+		return err_explain(err, "CLUSTER_NOT_FOUND",
+				   "'berth get clusters' lists what there is");
 	}
 	return 0;
 }

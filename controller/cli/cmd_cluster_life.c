@@ -117,7 +117,7 @@ static int cluster_delete(struct invocation *inv, struct err *err)
 
 	if (!inv->opt->all)
 		return act(inv, CLUSTER_DELETE, err);
-	if (inv->opt->name)
+	if (inv->cluster)
 		return usage_error(err, "either --all or one cluster, not both");
 	rows = json_object_new_array();
 	if (delete_all(inv, rows, err) < 0)

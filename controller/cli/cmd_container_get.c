@@ -80,8 +80,8 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	if (nodes_client(node, &client, err) < 0)
 		return -1;
 	req.include_sandboxes = inv->opt->sandboxes;
-	req.details = invocation_format(inv) != OUTPUT_TABLE &&
-		      invocation_format(inv) != OUTPUT_NAME;
+	req.details =
+		invocation_format(inv) != OUTPUT_TABLE && invocation_format(inv) != OUTPUT_NAME;
 	if (inv->opt->namespace && !inv->opt->all_namespaces) {
 		req.namespaces = namespaces;
 		req.n_namespaces = 1;
@@ -131,10 +131,16 @@ static int get_containers(struct invocation *inv, struct err *err)
 
 static const struct option_spec get_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "namespace", .letter = 'n', .value = "NS", .type = OPTION_TEXT,
-	  OPTION_AT(namespace), .help = "only containers of pods of this namespace (default: all)" },
+	{ .name = "namespace",
+	  .letter = 'n',
+	  .value = "NS",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(namespace),
+	  .help = "only containers of pods of this namespace (default: all)" },
 	OPTION_ROW_ALL_NAMESPACES,
-	{ .name = "sandboxes", .type = OPTION_SWITCH, OPTION_AT(sandboxes),
+	{ .name = "sandboxes",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(sandboxes),
 	  .help = "pod sandboxes too" },
 	{ 0 },
 };
@@ -143,8 +149,10 @@ const struct command cmd_container_get = {
 	.name = "get containers",
 	.args = "[ID|NAME...]",
 	.summary = "list the containers of the nodes' runtimes",
-	.details = "Without --node: every running node of the cluster. Beginnings of ids and globs over\n"
-		   "names pick some. Start, end, exit code and pid are asked for with -o wide, json and\n"
+	.details = "Without --node: every running node of the cluster. Beginnings of ids and globs "
+		   "over\n"
+		   "names pick some. Start, end, exit code and pid are asked for with -o wide, "
+		   "json and\n"
 		   "yaml.",
 	.max_args = -1,
 	.outputs = OUTPUTS_LIST,

@@ -124,8 +124,7 @@ static int act(struct invocation *inv, enum verb verb, struct err *err)
 		return -1;
 	result = nodes_ask(inv, &list, act_on_node, &request, &rows, err);
 	node_list_release(&list);
-	if (result < 0 ||
-	    print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
+	if (result < 0 || print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
 		return -1;
 	tell_failures(inv, rows);
 	return 0;
@@ -154,14 +153,19 @@ static const struct option_spec stop_options[] = {
 
 static const struct option_spec kill_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "signal", .value = "SIGNAL", .type = OPTION_SIGNAL_NO, OPTION_AT(signal),
+	{ .name = "signal",
+	  .value = "SIGNAL",
+	  .type = OPTION_SIGNAL_NO,
+	  OPTION_AT(signal),
 	  .help = "signal to send, where the runtime can (default: KILL)" },
 	{ 0 },
 };
 
 static const struct option_spec delete_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "force", .type = OPTION_SWITCH, OPTION_AT(force),
+	{ .name = "force",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(force),
 	  .help = "also when it is running" },
 	{ 0 },
 };
@@ -172,7 +176,8 @@ const struct command cmd_container_stop = {
 	COMMON,
 	.name = "stop container",
 	.summary = "stop containers of a node's runtime, in parallel",
-	.details = "Ids may be short as long as they are unique. One that is not there is absent, which\n"
+	.details = "Ids may be short as long as they are unique. One that is not there is absent, "
+		   "which\n"
 		   "is no failure.",
 	.timeout_ms = 60000,
 	.options = stop_options,

@@ -74,7 +74,8 @@ const struct command cmd_doctor = {
 	.name = "doctor",
 	.args = "",
 	.summary = "check this host: what stops nodes from working here, or will",
-	.details = "Reads, changes nothing. Exit code 1 when a check fails; a warning is no failure.",
+	.details =
+		"Reads, changes nothing. Exit code 1 when a check fails; a warning is no failure.",
 	.outputs = OUTPUTS_RESULT,
 	.timeout_ms = 30000,
 	.run = doctor,

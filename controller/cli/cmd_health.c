@@ -137,8 +137,7 @@ static int health(struct invocation *inv, struct err *err)
 		return -1;
 	result = nodes_ask(inv, &list, check_node, inv, &rows, err);
 	node_list_release(&list);
-	if (result < 0 ||
-	    print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
+	if (result < 0 || print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
 		return -1;
 	if (!inv->exit_code && !all_healthy(rows))
 		inv->exit_code = 1;

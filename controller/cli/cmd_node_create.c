@@ -32,9 +32,9 @@ static int fill(struct node_config *node, const struct invocation *inv,
 	if (!*image)
 		image = CLUSTER_DEFAULT_IMAGE;
 	return node_set(&node->name, inv->args->items[0], err) < 0 ||
-			       node_set(&node->image, image, err) < 0 ?
-		       -1 :
-		       0;
+			       node_set(&node->image, image, err) < 0
+		       ? -1
+		       : 0;
 }
 
 static void line(struct json_object *row, struct text *text)
@@ -89,10 +89,15 @@ static int node_create(struct invocation *inv, struct err *err)
 }
 
 static const struct option_spec create_flags[] = {
-	{ .name = "role", .value = "ROLE", .type = OPTION_TEXT, OPTION_AT(role),
+	{ .name = "role",
+	  .value = "ROLE",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(role),
 	  .help = "control-plane or worker (default: worker)" },
 	OPTION_ROW_IMAGE,
-	{ .name = "retain", .type = OPTION_SWITCH, OPTION_AT(retain),
+	{ .name = "retain",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(retain),
 	  .help = "when it fails, leave what was made, to look at" },
 	OPTION_ROW_DRY_RUN,
 	{ 0 },
@@ -102,7 +107,8 @@ const struct command cmd_node_create = {
 	.name = "create node",
 	.args = "NAME",
 	.summary = "add a node to a cluster and wait until it is ready",
-	.details = "NAME is the whole name of the node. It gets the image of the cluster's other nodes.",
+	.details = "NAME is the whole name of the node. It gets the image of the cluster's other "
+		   "nodes.",
 	.min_args = 1,
 	.max_args = 1,
 	.flags = CMD_PLANS,

@@ -236,7 +236,10 @@ static int get_nodes(struct invocation *inv, struct err *err)
 }
 
 static const struct option_spec get_options[] = {
-	{ .name = "all-clusters", .letter = 'A', .type = OPTION_SWITCH, OPTION_AT(all),
+	{ .name = "all-clusters",
+	  .letter = 'A',
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(all),
 	  .help = "nodes of all clusters" },
 	OPTION_ROW_NODE,
 	{ 0 },

@@ -17,8 +17,9 @@ static int same_cluster(const struct node_list *list, struct err *err)
 {
 	for (size_t i = 1; i < list->count; i++) {
 		if (strcmp(list->items[i]->cluster, list->items[0]->cluster) != 0)
-			return usage_error(err, "'%s' and '%s' are of different clusters: one at a "
-						"time",
+			return usage_error(err,
+					   "'%s' and '%s' are of different clusters: one at a "
+					   "time",
 					   list->items[0]->name, list->items[i]->name);
 	}
 	return 0;
@@ -92,8 +93,8 @@ static int node_delete(struct invocation *inv, struct err *err)
 
 static const struct option_spec options[] = { OPTION_ROW_DRY_RUN, { 0 } };
 
-#define COMMON                                                                                     \
-	.args = "NAME...", .min_args = 1, .max_args = -1, .flags = CMD_PLANS,                      \
+#define COMMON                                                                \
+	.args = "NAME...", .min_args = 1, .max_args = -1, .flags = CMD_PLANS, \
 	.outputs = OUTPUTS_RESULT, .options = options
 
 const struct command cmd_node_start = {
@@ -108,7 +109,8 @@ const struct command cmd_node_stop = {
 	COMMON,
 	.name = "stop node",
 	.summary = "bring nodes to rest, then stop them",
-	.details = "The agent stops kubelet and the containers (see 'berth quiesce'), then the engine\n"
+	.details = "The agent stops kubelet and the containers (see 'berth quiesce'), then the "
+		   "engine\n"
 		   "stops the node. A node that does not come to rest is stopped all the same.",
 	.example = "berth stop node berth-worker",
 	.timeout_ms = 120000,

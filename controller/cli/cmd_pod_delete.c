@@ -59,8 +59,8 @@ static int delete_pod(const struct invocation *inv, struct client *client, struc
 	return rpc.result;
 }
 
-static int wait_until_gone(const struct invocation *inv, struct client *client,
-			   struct reply *reply, struct err *err)
+static int wait_until_gone(const struct invocation *inv, struct client *client, struct reply *reply,
+			   struct err *err)
 {
 	Berth__Node__V1__PodWaitRequest req = BERTH__NODE__V1__POD_WAIT_REQUEST__INIT;
 	struct rpc rpc = rpc_to(client, &berth__node__v1__pods__descriptor, inv->by, err);
@@ -188,7 +188,9 @@ static const struct option_spec delete_options[] = {
 	OPTION_ROW_NODE,
 	OPTION_ROW_NAMESPACE,
 	OPTION_ROW_GRACE("how long its containers may take (default: as the pod says)"),
-	{ .name = "wait", .type = OPTION_SWITCH, OPTION_AT(wait_gone),
+	{ .name = "wait",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(wait_gone),
 	  .help = "until no trace of the pod is left (default: true; --wait=false: do not)" },
 	{ 0 },
 };

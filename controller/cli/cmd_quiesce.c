@@ -156,7 +156,10 @@ static int quiesce(struct invocation *inv, struct err *err)
 
 static const struct option_spec quiesce_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "namespaces", .value = "NS,...", .type = OPTION_LIST, OPTION_AT(namespaces),
+	{ .name = "namespaces",
+	  .value = "NS,...",
+	  .type = OPTION_LIST,
+	  OPTION_AT(namespaces),
 	  .help = "only containers of these pod namespaces (default: all)" },
 	OPTION_ROW_GRACE("how long each container may take (default: 10s)"),
 	{ 0 },
@@ -166,9 +169,11 @@ const struct command cmd_quiesce = {
 	.name = "quiesce",
 	.args = "",
 	.summary = "bring a node to rest without stopping it, and report each step",
-	.details = "Kubelet stops (by force if need be), containers stop in parallel, what is left is\n"
-		   "killed, a stray kube-apiserver ends, file systems are synced. The first half of\n"
-		   "'berth stop node'. Exit code 1 when a step failed.",
+	.details =
+		"Kubelet stops (by force if need be), containers stop in parallel, what is left "
+		"is\n"
+		"killed, a stray kube-apiserver ends, file systems are synced. The first half of\n"
+		"'berth stop node'. Exit code 1 when a step failed.",
 	.outputs = OUTPUTS_RESULT,
 	.timeout_ms = 120000,
 	.options = quiesce_options,

@@ -58,7 +58,10 @@ static int status(struct invocation *inv, struct err *err)
 }
 
 static const struct option_spec status_options[] = {
-	{ .name = "all-clusters", .letter = 'A', .type = OPTION_SWITCH, OPTION_AT(all),
+	{ .name = "all-clusters",
+	  .letter = 'A',
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(all),
 	  .help = "all clusters" },
 	OPTION_ROW_NODE,
 	{ 0 },

@@ -83,7 +83,8 @@ const struct command cmd_unit_get = {
 	.name = "get units",
 	.args = "[NAME...]",
 	.summary = "list systemd units of nodes",
-	.details = "Without names: kubelet, the runtimes and the agent. A name without a suffix means\n"
+	.details = "Without names: kubelet, the runtimes and the agent. A name without a suffix "
+		   "means\n"
 		   ".service. Without --node: every running node of the cluster.",
 	.example = "berth get units kubelet containerd -N berth-worker",
 	.max_args = -1,

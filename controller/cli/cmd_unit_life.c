@@ -24,7 +24,8 @@ struct request {
 	struct json_object *rows;
 };
 
-static void add_state(struct json_object *row, const char *key, const Berth__Node__V1__UnitInfo *unit)
+static void add_state(struct json_object *row, const char *key,
+		      const Berth__Node__V1__UnitInfo *unit)
 {
 	struct json_object *state = field_object(row, key);
 
@@ -69,8 +70,7 @@ static void on_reply(const Berth__Node__V1__UnitActionReply *rep, void *arg)
 static int call(struct request *request, struct client *client, struct err *err)
 {
 	const struct options *opt = request->inv->opt;
-	struct rpc rpc =
-		rpc_to(client, &berth__node__v1__units__descriptor, request->inv->by, err);
+	struct rpc rpc = rpc_to(client, &berth__node__v1__units__descriptor, request->inv->by, err);
 	Berth__Node__V1__UnitActionRequest req = BERTH__NODE__V1__UNIT_ACTION_REQUEST__INIT;
 	Berth__Node__V1__UnitKillRequest kill = BERTH__NODE__V1__UNIT_KILL_REQUEST__INIT;
 
@@ -187,7 +187,9 @@ static const struct option_spec node_options[] = { OPTION_ROW_NODE, { 0 } };
 
 static const struct option_spec stop_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "force", .type = OPTION_SWITCH, OPTION_AT(force),
+	{ .name = "force",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(force),
 	  .help = "end it whatever it takes: SIGKILL after the grace" },
 	OPTION_ROW_GRACE("with --force: how long it may take by itself (default: 5s)"),
 	{ 0 },
@@ -195,7 +197,10 @@ static const struct option_spec stop_options[] = {
 
 static const struct option_spec kill_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "signal", .value = "SIGNAL", .type = OPTION_SIGNAL_NO, OPTION_AT(signal),
+	{ .name = "signal",
+	  .value = "SIGNAL",
+	  .type = OPTION_SIGNAL_NO,
+	  OPTION_AT(signal),
 	  .help = "signal to send: a name or a number (default: TERM)" },
 	{ 0 },
 };

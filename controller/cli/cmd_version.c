@@ -69,8 +69,8 @@ static struct json_object *agent_versions(struct invocation *inv)
 	struct node_list list = { 0 };
 	struct err ignored;
 
-	if (inv->opt->nodes.count ? nodes_select(inv, NODES_ONE, &list, &ignored) < 0 :
-				    nodes_list(inv, NULL, false, &list, &ignored) < 0)
+	if (inv->opt->nodes.count ? nodes_select(inv, NODES_ONE, &list, &ignored) < 0
+				  : nodes_list(inv, NULL, false, &list, &ignored) < 0)
 		return json_object_new_array();
 	if (nodes_ask(inv, &list, ask, inv, &rows, &ignored) < 0)
 		rows = json_object_new_array();
@@ -119,7 +119,9 @@ static int version(struct invocation *inv, struct err *err)
 
 static const struct option_spec version_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "client", .type = OPTION_SWITCH, OPTION_AT(client),
+	{ .name = "client",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(client),
 	  .help = "only this program: no engine and no agent is asked" },
 	{ 0 },
 };

@@ -27,11 +27,12 @@ enum command_flags {
 };
 
 /* Bits of command.outputs. */
-#define OUTPUTS_LIST                                                                               \
-	(1U << OUTPUT_TABLE | 1U << OUTPUT_WIDE | 1U << OUTPUT_JSON | 1U << OUTPUT_YAML |          \
+#define OUTPUTS_LIST                                                                      \
+	(1U << OUTPUT_TABLE | 1U << OUTPUT_WIDE | 1U << OUTPUT_JSON | 1U << OUTPUT_YAML | \
 	 1U << OUTPUT_NAME)
-#define OUTPUTS_RESULT (1U << OUTPUT_TABLE | 1U << OUTPUT_JSON | 1U << OUTPUT_YAML | 1U << OUTPUT_NAME)
-#define OUTPUTS_DATA   (1U << OUTPUT_TABLE | 1U << OUTPUT_JSON | 1U << OUTPUT_YAML)
+#define OUTPUTS_RESULT \
+	(1U << OUTPUT_TABLE | 1U << OUTPUT_JSON | 1U << OUTPUT_YAML | 1U << OUTPUT_NAME)
+#define OUTPUTS_DATA (1U << OUTPUT_TABLE | 1U << OUTPUT_JSON | 1U << OUTPUT_YAML)
 
 struct command {
 	const char *name;    /* "get nodes": verb, and noun if it has one */
@@ -43,7 +44,7 @@ struct command {
 	int max_args; /* -1: any number */
 	unsigned flags;
 	unsigned outputs;
-	int64_t timeout_ms; /* default of --timeout; 0: it does not wait */
+	int64_t timeout_ms;                /* default of --timeout; 0: it does not wait */
 	const struct option_spec *options; /* ends with an empty row; NULL: only the global ones */
 
 	/* 0, also when single nodes failed and invocation_fail() has told so. */
@@ -65,8 +66,9 @@ const struct command *command_find(const char *verb, const char *noun);
 
 /* What one command line says. Strings are borrowed from argv. */
 struct command_line {
-	const struct command *command; /* NULL: berth without a command, or only a verb with --help */
-	const char *verb;              /* NULL when there is none */
+	const struct command
+		*command; /* NULL: berth without a command, or only a verb with --help */
+	const char *verb; /* NULL when there is none */
 	struct strv args;
 	struct options options;
 };

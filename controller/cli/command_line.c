@@ -1,6 +1,7 @@
 #include "controller/cli/command.h"
 #include "controller/cli/suggest.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Where the words of the command stand in argv. */

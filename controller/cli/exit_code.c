@@ -6,9 +6,11 @@
 const struct exit_code_row exit_code_table[] = {
 	{ EXIT_CODE_OK, "done" },
 	{ EXIT_CODE_FAILED, "failed, or not healthy" },
-	{ EXIT_CODE_USAGE, "wrong command, flag, name, configuration or manifest; nothing was touched" },
+	{ EXIT_CODE_USAGE,
+	  "wrong command, flag, name, configuration or manifest; nothing was touched" },
 	{ EXIT_CODE_NOT_FOUND, "not found" },
-	{ EXIT_CODE_CONFLICT, "already exists, or its state forbids it (kubelet active, container running)" },
+	{ EXIT_CODE_CONFLICT,
+	  "already exists, or its state forbids it (kubelet active, container running)" },
 	{ EXIT_CODE_DEADLINE, "not done by the deadline" },
 	{ EXIT_CODE_UNREACHABLE, "node or engine not reachable" },
 	{ EXIT_CODE_NOT_PERMITTED, "not permitted" },

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define FLAG_COLUMN 28
-#define WIDTH	    96
+#define WIDTH       96
 
 /* Text from 'column' on, broken at blanks. */
 static void wrapped(FILE *out, const char *text, int column)

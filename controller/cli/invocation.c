@@ -2,12 +2,21 @@
 
 #include "controller/cli/cell.h"
 #include "controller/cli/exit_code.h"
-#include "controller/cli/progress.h"
 #include "controller/cli/failure.h"
+#include "controller/cli/progress.h"
 #include "controller/cluster/store.h"
 
 #include <stdarg.h>
 #include <string.h>
+
+/* `delete cluster demo` means `delete cluster --name demo`. */
+static bool names_cluster(const struct command_line *line)
+{
+	const char *noun = command_noun(line->command);
+
+	return noun && strcmp(noun, "cluster") == 0 && line->command->max_args == 1 &&
+	       line->args.count == 1;
+}
 
 void invocation_init(struct invocation *inv, const struct command_line *line,
 		     const struct interrupt *interrupt, FILE *out, FILE *errs)
@@ -20,6 +29,9 @@ void invocation_init(struct invocation *inv, const struct command_line *line,
 		.errs = errs,
 		.interrupt = interrupt,
 	};
+	inv->cluster = line->options.name;
+	if (!inv->cluster && names_cluster(line))
+		inv->cluster = line->args.items[0];
 	invocation_set_deadline(inv, 0);
 }
 
@@ -55,15 +67,15 @@ static const char *env(const char *name)
 
 bool invocation_has_cluster(const struct invocation *inv)
 {
-	return inv->opt->name || env("BERTH_CLUSTER");
+	return inv->cluster || env("BERTH_CLUSTER");
 }
 
 const char *invocation_cluster(const struct invocation *inv)
 {
 	const char *from_env = env("BERTH_CLUSTER");
 
-	if (inv->opt->name)
-		return inv->opt->name;
+	if (inv->cluster)
+		return inv->cluster;
 	return from_env ? from_env : CLUSTER_DEFAULT_NAME;
 }
 

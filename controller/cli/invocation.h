@@ -18,8 +18,9 @@ struct invocation {
 	const struct command *command;
 	const struct options *opt;
 	const struct strv *args;
-	FILE *out; /* results */
-	FILE *errs; /* everything else */
+	FILE *out;           /* results */
+	FILE *errs;          /* everything else */
+	const char *cluster; /* --name, or the NAME of a cluster command; NULL: nobody said */
 	const struct interrupt *interrupt;
 	struct deadline by;
 	int exit_code; /* of the first failure told by invocation_fail() */
@@ -38,7 +39,7 @@ void invocation_release(struct invocation *inv);
 
 enum output_format invocation_format(const struct invocation *inv);
 
-/* --name, else $BERTH_CLUSTER, else "berth". Borrowed. */
+/* What was said, else $BERTH_CLUSTER, else "berth". Borrowed. */
 const char *invocation_cluster(const struct invocation *inv);
 /* Whether somebody said which cluster. */
 bool invocation_has_cluster(const struct invocation *inv);

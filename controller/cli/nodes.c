@@ -35,8 +35,8 @@ static int check_words(const struct strv *words, struct err *err)
 		const char *word = plain_name(words->items[i]);
 
 		if (is_glob(word) ? strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-.*?") ==
-					    strlen(word) :
-				    name_is_valid(word, 253))
+					    strlen(word)
+				  : name_is_valid(word, 253))
 			continue;
 		usage_error(err, "'%s' is no node name", word);
 		return err_explain(err, "BAD_NAME", NULL);
@@ -347,8 +347,8 @@ static void explain(struct invocation *inv, struct err *errs, const struct node_
 		if (strcmp(errs[i].reason, "AGENT_NOT_ANSWERING") != 0)
 			continue;
 		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
-			       provider_list(provider, NULL, deadline_in_ms(10000), &now,
-					     NULL, &ignored) < 0))
+			       provider_list(provider, NULL, deadline_in_ms(10000), &now, NULL,
+					     &ignored) < 0))
 			return;
 		asked = true;
 		node = node_list_find(&now, list->items[i]->name);
@@ -378,8 +378,8 @@ static struct json_object *merge(struct json_object **rows, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		for (size_t j = 0; j < json_object_array_length(rows[i]); j++)
-			json_object_array_add(all,
-					      json_object_get(json_object_array_get_idx(rows[i], j)));
+			json_object_array_add(all, json_object_get(
+							   json_object_array_get_idx(rows[i], j)));
 		json_object_put(rows[i]);
 	}
 	return all;

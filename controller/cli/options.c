@@ -4,32 +4,63 @@
 #include "controller/cli/suggest.h"
 #include "shared/base/parse.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char output_choices[] = "table wide json yaml name";
 
 const struct option_spec global_options[] = {
-	{ .name = "name", .value = "CLUSTER", .type = OPTION_TEXT, OPTION_AT(name),
+	{ .name = "name",
+	  .value = "CLUSTER",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(name),
 	  .help = "cluster (default: $BERTH_CLUSTER, else berth)" },
-	{ .name = "provider", .value = "P", .type = OPTION_TEXT, OPTION_AT(provider),
+	{ .name = "provider",
+	  .value = "P",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(provider),
 	  .help = "podman, docker, vfkit, qemu or fake (default: $BERTH_PROVIDER, else the first "
 		  "that is installed)" },
-	{ .name = "output", .letter = 'o', .value = "FORMAT", .type = OPTION_CHOICE,
-	  OPTION_AT(output), .choices = output_choices,
+	{ .name = "output",
+	  .letter = 'o',
+	  .value = "FORMAT",
+	  .type = OPTION_CHOICE,
+	  OPTION_AT(output),
+	  .choices = output_choices,
 	  .help = "table, wide, json, yaml or name (default: table)" },
-	{ .name = "progress", .value = "MODE", .type = OPTION_CHOICE, OPTION_AT(progress),
+	{ .name = "progress",
+	  .value = "MODE",
+	  .type = OPTION_CHOICE,
+	  OPTION_AT(progress),
 	  .choices = "auto plain json none",
 	  .help = "auto, plain, json or none (default: auto: steps on a terminal, else plain)" },
-	{ .name = "timeout", .value = "DUR", .type = OPTION_DURATION, OPTION_AT(timeout_ms), .min = 1,
-	  .max = INT64_MAX, .help = "deadline of the whole command: 90s, 2m" },
-	{ .name = "state-dir", .value = "DIR", .type = OPTION_TEXT, OPTION_AT(state_dir),
+	{ .name = "timeout",
+	  .value = "DUR",
+	  .type = OPTION_DURATION,
+	  OPTION_AT(timeout_ms),
+	  .min = 1,
+	  .max = INT64_MAX,
+	  .help = "deadline of the whole command: 90s, 2m" },
+	{ .name = "state-dir",
+	  .value = "DIR",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(state_dir),
 	  .help = "state directory (default: $BERTH_STATE_DIR, else /var/lib/berth for root, "
 		  "$XDG_STATE_HOME/berth)" },
-	{ .name = "quiet", .letter = 'q', .type = OPTION_SWITCH, OPTION_AT(quiet),
+	{ .name = "quiet",
+	  .letter = 'q',
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(quiet),
 	  .help = "no progress, no notes: only results and errors" },
-	{ .name = "verbose", .letter = 'v', .type = OPTION_COUNT, OPTION_AT(verbose),
+	{ .name = "verbose",
+	  .letter = 'v',
+	  .type = OPTION_COUNT,
+	  OPTION_AT(verbose),
 	  .help = "say what is done; -vv shows every engine command" },
-	{ .name = "help", .letter = 'h', .type = OPTION_SWITCH, OPTION_AT(help),
+	{ .name = "help",
+	  .letter = 'h',
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(help),
 	  .help = "help on the command" },
 	{ 0 },
 };
@@ -237,7 +268,8 @@ static int set_value(const struct option_spec *spec, const char *value, struct o
 		return set_switch(spec, value, field, err);
 	case OPTION_COUNT:
 		if (value)
-			return bad_value(spec, value, "expected here: repeat the flag instead", err);
+			return bad_value(spec, value, "expected here: repeat the flag instead",
+					 err);
 		++*(int *)field;
 		return 0;
 	case OPTION_TEXT:

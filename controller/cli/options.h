@@ -78,26 +78,43 @@ struct option_spec {
 
 /* Flags that several commands share. */
 #define OPTION_ROW_NODE                                                                            \
-	{ .name = "node", .letter = 'N', .value = "NODE", .type = OPTION_LIST, OPTION_AT(nodes),   \
-	  .help = "node to act on, with or without the cluster's prefix; repeatable, globs allowed" }
-#define OPTION_ROW_NAMESPACE                                                                       \
-	{ .name = "namespace", .letter = 'n', .value = "NS", .type = OPTION_TEXT,                  \
-	  OPTION_AT(namespace), .help = "pod namespace (default: default)" }
-#define OPTION_ROW_ALL_NAMESPACES                                                                  \
-	{ .name = "all-namespaces", .letter = 'A', .type = OPTION_SWITCH,                          \
-	  OPTION_AT(all_namespaces), .help = "all pod namespaces" }
-#define OPTION_ROW_DRY_RUN                                                                         \
-	{ .name = "dry-run", .type = OPTION_SWITCH, OPTION_AT(dry_run),                            \
-	  .help = "print the plan and touch nothing" }
-#define OPTION_ROW_GRACE(text)                                                                     \
-	{ .name = "grace", .value = "DUR", .type = OPTION_DURATION, OPTION_AT(grace_ms),           \
-	  .max = 24 * 3600 * 1000, .help = text }
-#define OPTION_ROW_FILE                                                                            \
-	{ .name = "filename", .letter = 'f', .value = "FILE", .type = OPTION_REPEAT,               \
-	  OPTION_AT(files), .help = "manifest, directory of manifests, or - for stdin; repeatable" }
-#define OPTION_ROW_IMAGE                                                                           \
-	{ .name = "image", .value = "IMAGE", .type = OPTION_TEXT, OPTION_AT(image),                \
-	  .help = "node image" }
+	{                                                                                          \
+		.name = "node", .letter = 'N', .value = "NODE", .type = OPTION_LIST,               \
+		OPTION_AT(nodes),                                                                  \
+		.help = "node to act on, with or without the cluster's prefix; repeatable, globs " \
+			"allowed"                                                                  \
+	}
+#define OPTION_ROW_NAMESPACE                                                            \
+	{                                                                               \
+		.name = "namespace", .letter = 'n', .value = "NS", .type = OPTION_TEXT, \
+		OPTION_AT(namespace), .help = "pod namespace (default: default)"        \
+	}
+#define OPTION_ROW_ALL_NAMESPACES                                               \
+	{                                                                       \
+		.name = "all-namespaces", .letter = 'A', .type = OPTION_SWITCH, \
+		OPTION_AT(all_namespaces), .help = "all pod namespaces"         \
+	}
+#define OPTION_ROW_DRY_RUN                                                    \
+	{                                                                     \
+		.name = "dry-run", .type = OPTION_SWITCH, OPTION_AT(dry_run), \
+		.help = "print the plan and touch nothing"                    \
+	}
+#define OPTION_ROW_GRACE(text)                                                                 \
+	{                                                                                      \
+		.name = "grace", .value = "DUR", .type = OPTION_DURATION, OPTION_AT(grace_ms), \
+		.max = 24 * 3600 * 1000, .help = text                                          \
+	}
+#define OPTION_ROW_FILE                                                                    \
+	{                                                                                  \
+		.name = "filename", .letter = 'f', .value = "FILE", .type = OPTION_REPEAT, \
+		OPTION_AT(files),                                                          \
+		.help = "manifest, directory of manifests, or - for stdin; repeatable"     \
+	}
+#define OPTION_ROW_IMAGE                                                                  \
+	{                                                                                 \
+		.name = "image", .value = "IMAGE", .type = OPTION_TEXT, OPTION_AT(image), \
+		.help = "node image"                                                      \
+	}
 
 /* Accepted by every command. Ends with an empty row. */
 extern const struct option_spec global_options[];

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define SHORT_ID 13
-#define GAP	 3
+#define GAP      3
 
 static void render(const struct column *column, struct json_object *row, bool wide,
 		   struct text *cell)
@@ -31,7 +31,8 @@ static void render(const struct column *column, struct json_object *row, bool wi
 		break;
 	}
 	case COLUMN_YESNO:
-		text_add(cell, json_object_get_boolean(field_get(row, column->path)) ? "yes" : "no");
+		text_add(cell,
+			 json_object_get_boolean(field_get(row, column->path)) ? "yes" : "no");
 		break;
 	case COLUMN_MILLIS:
 		cell_millis(json_object_get_int64(field_get(row, column->path)), text,
@@ -90,8 +91,8 @@ static void table_write(FILE *out, const struct table *table)
 		if (column + 1 == table->columns)
 			fputc('\n', out);
 		else
-			fprintf(out, "%*s",
-				(int)(table->widths[column] - cell_width(cell)) + GAP, "");
+			fprintf(out, "%*s", (int)(table->widths[column] - cell_width(cell)) + GAP,
+				"");
 	}
 }
 
@@ -158,9 +159,9 @@ int print_value(FILE *out, enum output_format format, struct json_object *value,
 		fputs("[]\n", out); /* json-c would break the line */
 	} else {
 		fprintf(out, "%s\n",
-			json_object_to_json_string_ext(value, JSON_C_TO_STRING_PRETTY |
-								      JSON_C_TO_STRING_SPACED |
-								      JSON_C_TO_STRING_NOSLASHESCAPE));
+			json_object_to_json_string_ext(
+				value, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
+					       JSON_C_TO_STRING_NOSLASHESCAPE));
 	}
 	return check_stream(out, err);
 }

@@ -30,8 +30,8 @@ struct column {
 };
 
 struct listing {
-	const char *noun;	      /* "node": -o name prints "node/<name>" */
-	const char *name_path;	      /* "name" */
+	const char *noun;             /* "node": -o name prints "node/<name>" */
+	const char *name_path;        /* "name" */
 	const struct column *columns; /* ends with a NULL title */
 	/* Instead of columns: one line a row, without newline, not yet escaped. */
 	void (*line)(struct json_object *row, struct text *line);

@@ -59,7 +59,8 @@ static struct fy_node *node_from(struct fy_document *doc, struct json_object *va
 		return mapping_from(doc, value);
 	if (json_object_is_type(value, json_type_array))
 		return sequence_from(doc, value);
-	if (json_object_is_type(value, json_type_string) && is_plain(json_object_get_string(value))) {
+	if (json_object_is_type(value, json_type_string) &&
+	    is_plain(json_object_get_string(value))) {
 		text = json_object_get_string(value);
 		return fy_node_create_scalar_copy(doc, text, strlen(text));
 	}

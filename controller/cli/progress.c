@@ -1,8 +1,8 @@
 #include "controller/cli/progress.h"
 
 #include "controller/cli/cell.h"
-#include "controller/cli/fields.h"
 #include "controller/cli/failure.h"
+#include "controller/cli/fields.h"
 
 #include <langinfo.h>
 #include <string.h>

@@ -22,9 +22,9 @@ bool signal_parse(const char *s, int64_t *ret)
 		const char *name;
 		int number;
 	} names[] = {
-		{ "HUP", 1 },	 { "INT", 2 },	{ "QUIT", 3 },	{ "ABRT", 6 },	{ "KILL", 9 },
-		{ "USR1", 10 },	 { "SEGV", 11 }, { "USR2", 12 }, { "PIPE", 13 }, { "ALRM", 14 },
-		{ "TERM", 15 },	 { "CONT", 18 }, { "STOP", 19 }, { "TSTP", 20 }, { "WINCH", 28 },
+		{ "HUP", 1 },   { "INT", 2 },   { "QUIT", 3 },  { "ABRT", 6 },  { "KILL", 9 },
+		{ "USR1", 10 }, { "SEGV", 11 }, { "USR2", 12 }, { "PIPE", 13 }, { "ALRM", 14 },
+		{ "TERM", 15 }, { "CONT", 18 }, { "STOP", 19 }, { "TSTP", 20 }, { "WINCH", 28 },
 	};
 
 	if (parse_int(s, 1, 64, ret))
@@ -62,7 +62,8 @@ static void on_signal(int number)
 	if (count == 1)
 		SAY("berth: interrupted; cleaning up\n");
 	else
-		SAY("berth: still cleaning up; once more ends berth and leaves things as they are\n");
+		SAY("berth: still cleaning up; once more ends berth and leaves things as they "
+		    "are\n");
 	while (write(wake_fd, "", 1) < 0 && errno == EINTR)
 		;
 	errno = saved;
