@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -304,6 +305,34 @@ size_t agent_process_switches(const struct agent_process *agent)
 	}
 	closedir(d);
 	return sum;
+}
+
+/* A listener's accepted sockets carry its path; state 03 is "connected" (proc(5)). */
+size_t agent_process_connections(const struct agent_process *agent)
+{
+	char line[512], path[128];
+	FILE *f = fopen("/proc/net/unix", "re");
+	unsigned state;
+	size_t count = 0;
+
+	assert_non_null(f);
+	snprintf(path, sizeof(path), " %s/admin.sock\n", agent->private_dir);
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, path) && sscanf(line, "%*s %*s %*s %*s %*s %x", &state) == 1)
+			count += state == 3;
+	}
+	fclose(f);
+	return count;
+}
+
+void agent_process_wait_connections(const struct agent_process *agent, size_t count)
+{
+	struct deadline by = deadline_in_ms(5000);
+
+	while (agent_process_connections(agent) != count) {
+		assert_false(deadline_is_over(by));
+		sched_yield();
+	}
 }
 
 struct client *agent_process_client(const struct agent_process *agent)

@@ -44,6 +44,11 @@ size_t agent_process_resident(const struct agent_process *agent);
 size_t agent_process_private(const struct agent_process *agent);
 size_t agent_process_switches(const struct agent_process *agent);
 
+/* Connections that have passed the gate and are open at nng's listener, ours and others'. */
+size_t agent_process_connections(const struct agent_process *agent);
+/* Until there are exactly 'count' of them. */
+void agent_process_wait_connections(const struct agent_process *agent, size_t count);
+
 /* A client of it; close with client_close(). */
 struct client *agent_process_client(const struct agent_process *agent);
 
