@@ -48,3 +48,8 @@ bench: tests image ## compares with what people use today, side by side in one r
 test: deps ## the whole proof: installs what is missing, builds, runs everything
 	@tests/prove
 
+.PHONY: demo
+demo: deps ## from nothing to a running pod: installs, builds, creates, stops, starts, with times
+	@tests/timed 'Building berth and berthd' $(MAKE) --no-print-directory -j$(shell nproc) all
+	@tests/timed 'Building the node image' $(MAKE) --no-print-directory image
+	@tests/demo
