@@ -45,4 +45,9 @@ struct step *plan_add(struct plan *plan, enum step_action action, const char *no
 struct step *plan_find(const struct plan *plan, const char *id);
 void plan_release(struct plan *plan);
 
+static inline __attribute__((unused)) void cleanup_plan(struct plan *plan)
+{
+	plan_release(plan);
+}
+
 const char *step_action_name(enum step_action action); /* "container-create" */
