@@ -266,7 +266,7 @@ static int only_one(const struct invocation *inv, const struct node_list *list, 
 		return 0;
 	for (size_t i = 0; i < list->count; i++)
 		text_addf(&names, "%s%s", i ? ", " : "", list->items[i]->name);
-	usage_error(err, "on which node? berth %s needs --node; cluster '%s' has: %s",
+	usage_error(err, "on which node? '%s' needs --node; cluster '%s' has: %s",
 		    inv->command->name, invocation_cluster(inv), text_str(&names));
 	return err_explain(err, "NODE_REQUIRED", NULL);
 }
