@@ -111,7 +111,7 @@ $(BUILD)/shared/base/version.o: CPPFLAGS += -DBERTH_COMMIT='"$(COMMIT)"'
 
 .PHONY: deps
 deps: ## installs the Debian packages that Berth builds and runs with (as root), or names the missing
-	@./deps.sh
+	@.ci/deps
 
 .PHONY: install
 install: $(BUILD)/berth ## installs berth and its manual below $(DESTDIR)$(PREFIX)

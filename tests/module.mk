@@ -23,3 +23,33 @@ $(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shar
 	$(test_ld) $(shared_a) $(SHARED_LIBS) $(TEST_LIBS)
 $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+
+# The same tests under the sanitizers, in a build folder of their own.
+san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)
+
+.PHONY: tests unit loop sanitized e2e test check bench check-source
+tests: all $(unit_bin) $(loop_bin) $(e2e_bin) $(bench_bin)
+
+check: $(unit_bin) $(loop_bin) $(BUILD)/berthd $(BUILD)/berth ## unit and loop tests: no engine needed
+	@tests/run --title='unit ($(BUILD))' $(unit_bin) --title='loop ($(BUILD))' $(loop_bin)
+
+check-sanitized: ## unit and loop tests under ASan and UBSan
+	@$(san_make) check
+
+check-source: ## house rules: includes, banned functions, comments, layout, coverage
+	@tests/house/check-source
+
+e2e: tests image ## end to end on podman
+	@tests/run --title='end to end' --timeout=900 $(e2e_bin)
+
+bench: tests image ## compares with what people use today, side by side in one run
+	@$(BUILD)/tests/bench/bench_berth
+
+test: deps ## the whole proof: installs what is missing, builds, runs everything
+	@tests/prove
+
+.PHONY: demo
+demo: deps ## from nothing to a running pod: installs, builds, creates, stops, starts, with times
+	@tests/timed 'Building berth and berthd' $(MAKE) --no-print-directory -j$(shell nproc) all
+	@tests/timed 'Building the node image' $(MAKE) --no-print-directory image
+	@tests/demo

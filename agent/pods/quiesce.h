@@ -19,10 +19,10 @@ struct quiesce_config {
 	struct sd_event *loop;
 	struct units *units;
 	struct runtime *runtime;
-	struct pods *pods;       /* may be NULL */
-	const char *proc_root;   /* "/proc" */
-	struct strv namespaces;  /* none: all; copied */
-	int64_t grace_s;         /* of each container; 0: 10 */
+	struct pods *pods;      /* may be NULL */
+	const char *proc_root;  /* "/proc" */
+	struct strv namespaces; /* none: all; copied */
+	int64_t grace_s;        /* of each container; 0: 10 */
 };
 
 struct quiesce_step {

@@ -13,8 +13,13 @@
 struct agent;
 struct monitor;
 
-enum part_state { PART_STATE_UNKNOWN, PART_STATE_OK, PART_STATE_DEGRADED, PART_STATE_FAILED,
-		  PART_STATE_ABSENT };
+enum part_state {
+	PART_STATE_UNKNOWN,
+	PART_STATE_OK,
+	PART_STATE_DEGRADED,
+	PART_STATE_FAILED,
+	PART_STATE_ABSENT
+};
 
 struct part_health {
 	const char *name; /* "systemd" "runtime" "kubelet" "disk" "memory" "clock" */

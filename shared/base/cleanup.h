@@ -14,18 +14,18 @@
 
 #define cleanup_with(name) __attribute__((cleanup(cleanup_##name)))
 
-#define DEFINE_CLEANUP(name, type, free_fn)                                                        \
-	static inline __attribute__((unused)) void cleanup_##name(type *p)                         \
-	{                                                                                          \
-		free_fn(*p);                                                                       \
+#define DEFINE_CLEANUP(name, type, free_fn)                                \
+	static inline __attribute__((unused)) void cleanup_##name(type *p) \
+	{                                                                  \
+		free_fn(*p);                                               \
 	}
 
 /* Yields the pointer and leaves NULL behind. */
-#define TAKE(ptr)                                                                                  \
-	({                                                                                         \
-		__typeof__(ptr) take_ = (ptr);                                                     \
-		(ptr) = NULL;                                                                      \
-		take_;                                                                             \
+#define TAKE(ptr)                              \
+	({                                     \
+		__typeof__(ptr) take_ = (ptr); \
+		(ptr) = NULL;                  \
+		take_;                         \
 	})
 
 static inline __attribute__((unused)) void cleanup_memory(void *p)

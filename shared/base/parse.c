@@ -36,7 +36,8 @@ static bool unit_to_us(const char **s, double *ret)
 		const char *name;
 		double us;
 	} units[] = {
-		{ "ns", 1e-3 }, { "us", 1 }, { "ms", 1e3 }, { "s", 1e6 }, { "m", 60e6 }, { "h", 3600e6 },
+		{ "ns", 1e-3 }, { "us", 1 },   { "ms", 1e3 },
+		{ "s", 1e6 },   { "m", 60e6 }, { "h", 3600e6 },
 	};
 
 	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
