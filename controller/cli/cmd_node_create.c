@@ -54,18 +54,20 @@ static int print_result(struct invocation *inv, struct err *err)
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }
 
-static int create(struct invocation *inv, const struct node_config *node,
-		  const struct node_list *found, struct err *err)
+static int create(struct invocation *inv, const struct node_config *node, struct err *err)
 {
-	__attribute__((cleanup(cleanup_plan))) struct plan plan = { 0 };
+	const struct create_options options = { .wait = true, .retain = inv->opt->retain };
+	cleanup_with(plan) struct plan plan = { 0 };
 	struct cluster_ctx ctx;
 
-	if (invocation_cluster_ctx(inv, invocation_cluster(inv), &ctx, err) < 0 ||
-	    cluster_plan_add_node(&ctx, node, found, &plan, err) < 0)
+	if (invocation_cluster_ctx(inv, invocation_cluster(inv), &ctx, err) < 0)
 		return -1;
-	if (inv->opt->dry_run)
+	if (inv->opt->dry_run) {
+		if (cluster_prepare_add_node(&ctx, node, &options, &plan, err) < 0)
+			return -1;
 		return plan_print(inv->out, invocation_format(inv), &plan, err);
-	if (cluster_apply(&ctx, &plan, !inv->opt->retain, err) < 0)
+	}
+	if (cluster_add_node(&ctx, node, &options, err) < 0)
 		return -1;
 	return print_result(inv, err);
 }
@@ -85,7 +87,7 @@ static int node_create(struct invocation *inv, struct err *err)
 		return err_oom(err);
 	if (nodes_list(inv, NULL, true, &found, err) < 0 || fill(node, inv, &found, err) < 0)
 		return -1;
-	return create(inv, node, &found, err);
+	return create(inv, node, err);
 }
 
 static const struct option_spec create_flags[] = {

@@ -212,7 +212,7 @@ int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist
 	if (names && check_words(names, err) < 0)
 		return -1;
 	if (invocation_provider(inv, &provider, err) < 0 ||
-	    provider_list(provider, cluster, inv->by, &all, NULL, err) < 0)
+	    provider_list(provider, cluster, inv->by, &all, err) < 0)
 		return -1;
 	if (names && names->count) {
 		if (pick(inv, names, &all, &picked, err) < 0)
@@ -346,9 +346,9 @@ static void explain(struct invocation *inv, struct err *errs, const struct node_
 
 		if (strcmp(errs[i].reason, "AGENT_NOT_ANSWERING") != 0)
 			continue;
-		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
-			       provider_list(provider, NULL, deadline_in_ms(10000), &now, NULL,
-					     &ignored) < 0))
+		if (!asked &&
+		    (invocation_provider(inv, &provider, &ignored) < 0 ||
+		     provider_list(provider, NULL, deadline_in_ms(10000), &now, &ignored) < 0))
 			return;
 		asked = true;
 		node = node_list_find(&now, list->items[i]->name);
