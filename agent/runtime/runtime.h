@@ -92,7 +92,8 @@ struct runtime_filter {
  * directory for its state). Connects lazily. Caller closes with runtime_close(). */
 int runtime_open(const char *backend, const char *address, struct sd_event *loop,
 		 struct runtime **ret_runtime, struct err *err);
-/* Pending calls get their 'done' with ERR_CANCELLED first. */
+/* Pending calls get their 'done' with ERR_CANCELLED first; they must not make new ones. Takes
+ * NULL. */
 void runtime_close(struct runtime *rt);
 const char *runtime_backend(const struct runtime *rt);
 

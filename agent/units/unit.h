@@ -64,8 +64,10 @@ void units_status(struct units *units, const char *const *names, size_t count, s
 void units_act(struct units *units, enum unit_action action, const char *name, struct deadline by,
 	       unit_action_fn *done, void *arg);
 
-/* Ends a unit whatever it takes (NS-028, NS-029): stop job; after 'grace_ms' SIGKILL to the main
- * process, then to all; failed state reset. Success means: inactive. */
+/* Ends a unit whatever it takes (NS-028, NS-029): stop job; after 'grace_ms' (0: 5 s; less when 'by'
+ * is near) SIGKILL to the main process, then to all; failed state reset. Success means: inactive.
+ * ERR_DEADLINE_EXCEEDED (UNIT_STILL_RUNNING) at 'by' or 5 s after the grace; ERR_ABORTED
+ * (UNIT_CAME_BACK) when something started it again. */
 void units_force_stop(struct units *units, const char *name, int64_t grace_ms, struct deadline by,
 		      unit_action_fn *done, void *arg);
 

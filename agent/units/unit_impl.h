@@ -41,10 +41,13 @@ struct unit_ops {
 			     void *arg);
 };
 
+struct unit_op;
+
 /* Every backend's state begins with this. */
 struct units {
 	const struct unit_ops *ops;
 	struct sd_event *loop;
+	struct unit_op *pending; /* op_impl.h: every call that has not ended yet */
 };
 
 extern const struct unit_ops unit_systemd_ops;

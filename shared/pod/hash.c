@@ -285,21 +285,12 @@ static bool scalar_is_zero(const ProtobufCFieldDescriptor *f, const void *value)
 	}
 }
 
-static bool is_set(const ProtobufCFieldDescriptor *f, const char *msg)
-{
-	if (f->label == PROTOBUF_C_LABEL_REPEATED)
-		return *(const size_t *)(msg + f->quantifier_offset) > 0;
-	if (f->type == PROTOBUF_C_TYPE_MESSAGE || f->type == PROTOBUF_C_TYPE_STRING)
-		return *(void *const *)(msg + f->offset) != NULL;
-	return *(const protobuf_c_boolean *)(msg + f->quantifier_offset);
-}
-
 static bool is_printed(const ProtobufCMessageDescriptor *desc, const ProtobufCFieldDescriptor *f,
 		       const char *msg)
 {
 	if (IS_LISTED(always, desc, f->name))
 		return true;
-	if (!is_set(f, msg))
+	if (!manifest_is_set(f, msg))
 		return false;
 	if (f->label == PROTOBUF_C_LABEL_REPEATED || f->type == PROTOBUF_C_TYPE_MESSAGE)
 		return true;
@@ -316,7 +307,7 @@ static void add_field(struct text *t, const ProtobufCMessageDescriptor *desc,
 		add_list(t, f, *(char *const *)at, *(const size_t *)(msg + f->quantifier_offset));
 	else if (f->type == PROTOBUF_C_TYPE_MESSAGE)
 		add_message(t, f->descriptor, *(void *const *)at);
-	else if (IS_LISTED(pointers, desc, f->name) && !is_set(f, msg))
+	else if (IS_LISTED(pointers, desc, f->name) && !manifest_is_set(f, msg))
 		text_add(t, "null");
 	else
 		add_scalar(t, f, at);
@@ -366,6 +357,14 @@ void container_json(const K8s__Core__V1__Container *c, struct text *ret)
 	text_add(ret, "{");
 	add_object(ret, &k8s__core__v1__container__descriptor, c);
 	text_add(ret, "}");
+}
+
+void container_ports_json(const K8s__Core__V1__Container *c, struct text *ret)
+{
+	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(
+		&k8s__core__v1__container__descriptor, "ports");
+
+	add_list(ret, f, (const char *)c->ports, c->n_ports);
 }
 
 static uint32_t fnv1a(uint32_t hash, const char *bytes, size_t len)

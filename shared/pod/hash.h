@@ -14,6 +14,9 @@
  * Appended to 'ret'; ask text_failed(). */
 void container_json(const K8s__Core__V1__Container *c, struct text *ret);
 
+/* The container's ports as a JSON array, for the annotation (PS-020). Appended. */
+void container_ports_json(const K8s__Core__V1__Container *c, struct text *ret);
+
 /* FNV-1a 32 over "([]uint8)[91 92 ...]" of that JSON. Never 0, which means "not stored". 0 only when
  * memory is short. */
 uint32_t container_hash(const K8s__Core__V1__Container *c);

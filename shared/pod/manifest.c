@@ -44,3 +44,30 @@ bool manifest_is_map(const ProtobufCFieldDescriptor *field)
 	       strcmp(desc->fields[0].name, "key") == 0 &&
 	       strcmp(desc->fields[1].name, "value") == 0;
 }
+
+bool manifest_is_set(const ProtobufCFieldDescriptor *field, const void *msg)
+{
+	const char *at = msg;
+
+	if (field->label == PROTOBUF_C_LABEL_REPEATED)
+		return *(const size_t *)(at + field->quantifier_offset) > 0;
+	if (field->type == PROTOBUF_C_TYPE_MESSAGE || field->type == PROTOBUF_C_TYPE_STRING)
+		return *(void *const *)(at + field->offset) != NULL;
+	return *(const protobuf_c_boolean *)(at + field->quantifier_offset);
+}
+
+size_t manifest_messages(const ProtobufCFieldDescriptor *field, const void *msg,
+			 ProtobufCMessage *const **ret_items)
+{
+	const char *at = msg;
+
+	*ret_items = NULL;
+	if (field->type != PROTOBUF_C_TYPE_MESSAGE || !manifest_is_set(field, msg))
+		return 0;
+	if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+		*ret_items = *(ProtobufCMessage *const *const *)(at + field->offset);
+		return *(const size_t *)(at + field->quantifier_offset);
+	}
+	*ret_items = (ProtobufCMessage *const *)(at + field->offset);
+	return 1;
+}

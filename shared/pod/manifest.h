@@ -24,3 +24,10 @@ bool manifest_is_inline(const ProtobufCFieldDescriptor *field);
 
 /* A protobuf map: a mapping of free keys; each entry has fields "key" (1) and "value" (2). */
 bool manifest_is_map(const ProtobufCFieldDescriptor *field);
+
+/* The field is present in 'msg': not NULL, not empty, or its has_ member is true. */
+bool manifest_is_set(const ProtobufCFieldDescriptor *field, const void *msg);
+
+/* The messages of a set message field, repeated or not: '*ret_items' points at 'count' pointers. */
+size_t manifest_messages(const ProtobufCFieldDescriptor *field, const void *msg,
+			 ProtobufCMessage *const **ret_items);

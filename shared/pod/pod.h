@@ -3,6 +3,7 @@
  * The v1 Pod as Berth takes it: checked, defaulted, and told apart from what cannot be carried out.
  * Pure: no clock, no I/O. Strings of a Pod may be NULL (absent).
  */
+#include "shared/base/cleanup.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -10,8 +11,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-
-typedef struct K8s__Core__V1__Pod K8s__Core__V1__Pod;
 
 /* Fills in what Kubernetes' API server would: namespace "default", restartPolicy Always,
  * terminationGracePeriodSeconds 30, dnsPolicy ClusterFirst, imagePullPolicy by tag (PS-180), port

@@ -43,10 +43,13 @@ int render_container(const K8s__Core__V1__Pod *pod, const char *name, uint32_t a
 		     const struct render_node *node, struct container_request *ret,
 		     struct err *err);
 
-/* Directories that the node makes before the containers start: emptyDir volumes and hostPath of
- * type DirectoryOrCreate. Appended to. */
+/* Directories that the node makes before containers start, appended: emptyDir volumes (mode 0777) and
+ * hostPath volumes of type DirectoryOrCreate (0755). */
 void render_directories(const K8s__Core__V1__Pod *pod, const struct render_node *node,
-			struct strv *ret);
+			struct strv *empty_dirs, struct strv *host_dirs);
+
+/* <pods_dir>/<uid>: everything the node keeps for the pod. Caller frees. */
+char *render_pod_dir(const K8s__Core__V1__Pod *pod, const struct render_node *node);
 
 /* $(NAME) in 'text' replaced from 'env'; "$$" is "$"; unknown names stay; single pass (PS-157).
  * Caller frees; NULL when memory is short. */
