@@ -115,7 +115,7 @@ static int apply(struct invocation *inv, struct err *err)
 	__attribute__((cleanup(cleanup_manifests))) struct manifests manifests = { 0 };
 
 	if (inv->opt->files.count == 0)
-		return usage_error(err, "apply what? berth apply needs -f FILE");
+		return usage_error(err, "apply what? 'apply' needs -f FILE");
 	if (manifests_read(inv, true, &manifests, err) < 0)
 		return -1;
 	return apply_manifests(inv, &manifests, err);

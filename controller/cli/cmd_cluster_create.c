@@ -86,7 +86,8 @@ static void go_on(const struct invocation *inv, const char *name,
 
 	if (strcmp(name, CLUSTER_DEFAULT_NAME) != 0)
 		flag = text_format(" --name %s", name);
-	invocation_note(inv, "Cluster '%s' is ready. Go on with:", name);
+	invocation_note(inv, "Cluster '%s' is %s. Go on with:", name,
+			inv->opt->wait_ms == 0 ? "starting" : "ready");
 	invocation_note(inv, "  berth get nodes%s", flag ? flag : "");
 	invocation_note(inv, "  berth apply -f pod.yaml -N %s%s --wait",
 			config->nodes[config->node_count - 1].name, flag ? flag : "");
@@ -133,20 +134,29 @@ static struct create_options create_options(struct invocation *inv)
 	};
 }
 
+static int print_plan(struct invocation *inv, const struct cluster_ctx *ctx,
+		      const struct cluster_config *config, const struct create_options *options,
+		      struct err *err)
+{
+	__attribute__((cleanup(cleanup_plan))) struct plan plan = { 0 };
+
+	if (cluster_prepare_create(ctx, config, options, &plan, err) < 0)
+		return -1;
+	return plan_print(inv->out, invocation_format(inv), &plan, err);
+}
+
 static int create(struct invocation *inv, const char *name, const struct cluster_config *config,
 		  struct err *err)
 {
-	__attribute__((cleanup(cleanup_plan))) struct plan plan = { 0 };
 	struct create_options options = create_options(inv);
 	int64_t began = clock_now_ms();
 	struct cluster_ctx ctx;
 
-	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0 ||
-	    cluster_prepare_create(&ctx, config, &options, &plan, err) < 0)
+	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0)
 		return -1;
 	if (inv->opt->dry_run)
-		return plan_print(inv->out, invocation_format(inv), &plan, err);
-	if (cluster_apply(&ctx, &plan, !options.retain, err) < 0)
+		return print_plan(inv, &ctx, config, &options, err);
+	if (cluster_create(&ctx, config, &options, err) < 0)
 		return -1;
 	if (print_result(inv, name, config, clock_now_ms() - began, err) < 0)
 		return -1;
@@ -154,7 +164,7 @@ static int create(struct invocation *inv, const char *name, const struct cluster
 	return 0;
 }
 
-static int cluster_create(struct invocation *inv, struct err *err)
+static int run(struct invocation *inv, struct err *err)
 {
 	cleanup_with(cluster_config) struct cluster_config *config = NULL;
 
@@ -210,5 +220,5 @@ const struct command cmd_cluster_create = {
 	.outputs = OUTPUTS_RESULT,
 	.timeout_ms = 300000,
 	.options = create_flags,
-	.run = cluster_create,
+	.run = run,
 };

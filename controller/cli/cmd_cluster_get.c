@@ -88,7 +88,7 @@ static int get_clusters(struct invocation *inv, struct err *err)
 	struct provider *provider;
 
 	if (invocation_provider(inv, &provider, err) < 0 ||
-	    provider_list(provider, NULL, inv->by, &list, NULL, err) < 0)
+	    provider_list(provider, NULL, inv->by, &list, err) < 0)
 		return -1;
 	for (size_t i = 0; i < list.count; i++)
 		count_node(cluster_row(all, list.items[i]), list.items[i]);

@@ -31,7 +31,7 @@ static int is_whole(struct invocation *inv, const struct node_list *list, bool *
 {
 	__attribute__((cleanup(cleanup_node_list))) struct node_list all = { 0 };
 
-	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, &all, NULL, err) < 0)
+	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, &all, err) < 0)
 		return -1;
 	*ret_whole = all.count == list->count;
 	return 0;

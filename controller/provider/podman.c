@@ -28,6 +28,14 @@ static void podman_close(struct provider *p)
 	free(p);
 }
 
+#define WORDS(...) ((const char *const[]){ "podman", __VA_ARGS__, NULL })
+
+static void add_words(struct strv *argv, const char *const *words)
+{
+	for (; *words; words++)
+		strv_add(argv, *words);
+}
+
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
  * that start something (CN-010, CN-180, test-hosts.md). */
 static void add_engine(const struct host_facts *facts, struct strv *argv, const char *verb)
@@ -144,14 +152,11 @@ static int add_step(struct plan *plan, enum step_action action, const char *node
 
 	if (!step)
 		return err_oom(err);
-	for (; *words; words++)
-		strv_add(&step->argv, *words);
+	add_words(&step->argv, words);
 	strv_add(&step->argv, "--");
 	strv_add(&step->argv, operand);
 	return 0;
 }
-
-#define WORDS(...) ((const char *const[]){ "podman", __VA_ARGS__, NULL })
 
 static int podman_plan_image(struct provider *p, const char *image, struct plan *plan,
 			     struct err *err)
@@ -160,11 +165,19 @@ static int podman_plan_image(struct provider *p, const char *image, struct plan 
 	return add_step(plan, STEP_IMAGE_CHECK, NULL, WORDS("image", "exists"), image, err);
 }
 
+/* By label and only when nothing uses it: a network that somebody else made or still needs stays,
+ * whatever its name is (CN-061, CN-275). A cluster's network has the cluster's name. */
 static int podman_plan_network_delete(struct provider *p, const char *network, struct plan *plan,
 				      struct err *err)
 {
+	struct step *step = plan_add(plan, STEP_NETWORK_DELETE, NULL);
+
 	(void)p;
-	return add_step(plan, STEP_NETWORK_DELETE, NULL, WORDS("network", "rm"), network, err);
+	if (!step)
+		return err_oom(err);
+	add_words(&step->argv, WORDS("network", "prune", "--force"));
+	strv_addf(&step->argv, "--filter=label=" OCI_LABEL_CLUSTER "=%s", network);
+	return 0;
 }
 
 static int plan_start(struct provider *p, const char *node, struct plan *plan, struct err *err)
@@ -206,12 +219,6 @@ static int podman_plan_act(struct provider *p, enum step_action action, const ch
 		return err_set(err, ERR_INTERNAL, 0, "no such step for a node: %s",
 			       step_action_name(action));
 	}
-}
-
-static void add_words(struct strv *argv, const char *const *words)
-{
-	for (; *words; words++)
-		strv_add(argv, *words);
 }
 
 static int podman_list(struct provider *p, const char *cluster, struct deadline by,

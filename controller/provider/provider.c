@@ -94,8 +94,8 @@ static int wrap(const struct provider *p, struct err *err)
 	return err_wrap(err, "%s", p->ops->name);
 }
 
-int provider_list(struct provider *provider, const char *cluster, struct deadline by,
-		  struct node_list *ret_list, struct strv *ret_foreign, struct err *err)
+static int list_both(struct provider *provider, const char *cluster, struct deadline by,
+		     struct node_list *ret_list, struct strv *ret_foreign, struct err *err)
 {
 	struct node_list list = { 0 };
 	struct strv foreign = { 0 };
@@ -108,11 +108,25 @@ int provider_list(struct provider *provider, const char *cluster, struct deadlin
 	}
 	node_list_sort(&list);
 	*ret_list = list;
-	if (ret_foreign)
-		*ret_foreign = foreign;
-	else
-		strv_release(&foreign);
+	*ret_foreign = foreign;
 	return 0;
+}
+
+int provider_list(struct provider *provider, const char *cluster, struct deadline by,
+		  struct node_list *ret_list, struct err *err)
+{
+	struct strv foreign;
+
+	if (list_both(provider, cluster, by, ret_list, &foreign, err) < 0)
+		return -1;
+	strv_release(&foreign);
+	return 0;
+}
+
+int provider_survey(struct provider *provider, struct deadline by, struct node_list *ret_list,
+		    struct strv *ret_foreign, struct err *err)
+{
+	return list_both(provider, NULL, by, ret_list, ret_foreign, err);
 }
 
 int provider_networks(struct provider *provider, struct deadline by, struct network_list *ret_list,

@@ -74,10 +74,14 @@ void provider_set_interrupt(struct provider *provider, const struct interrupt *i
 bool provider_has_agents(const struct provider *provider);
 
 /* All nodes of a cluster (NULL: of all), sorted by name, by one spawn. A node whose labels are not
- * ours is not listed; 'ret_foreign' (may be NULL) gets the names of those containers, for CN-142.
- * ERR_UNAVAILABLE when the engine does not answer. */
+ * ours is not listed. ERR_UNAVAILABLE when the engine does not answer. */
 int provider_list(struct provider *provider, const char *cluster, struct deadline by,
-		  struct node_list *ret_list, struct strv *ret_foreign, struct err *err);
+		  struct node_list *ret_list, struct err *err);
+
+/* Everything that has a name: the nodes of all clusters, and the names of what is not ours (CN-142);
+ * by the same one spawn. */
+int provider_survey(struct provider *provider, struct deadline by, struct node_list *ret_list,
+		    struct strv *ret_foreign, struct err *err);
 
 /* A network that the engine knows. */
 struct network {
@@ -117,6 +121,7 @@ int provider_plan_create(struct provider *provider, const struct node_spec *spec
  * node's volumes along. */
 int provider_plan_act(struct provider *provider, enum step_action action, const char *node,
 		      int64_t grace_s, struct plan *plan, struct err *err);
+/* Only a network that is ours and unused goes; 'network' is the cluster's name. */
 int provider_plan_network_delete(struct provider *provider, const char *network, struct plan *plan,
 				 struct err *err);
 

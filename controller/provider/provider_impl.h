@@ -25,7 +25,7 @@ struct provider_ops {
 	/* See provider_has_agents(); NULL: they do. */
 	bool (*has_agents)(const struct provider *p);
 
-	/* See provider_list(). Any order; 'foreign' may be NULL. Both are empty before, and the
+	/* See provider_list() and provider_survey(). Any order. Both are empty before, and the
 	 * wrapper releases them after a failure. */
 	int (*list)(struct provider *p, const char *cluster, struct deadline by,
 		    struct node_list *list, struct strv *foreign, struct err *err);

@@ -37,6 +37,7 @@ static void step_free(struct step *step)
 		return;
 	free(step->id);
 	free(step->node);
+	free(step->run_dir);
 	strv_release(&step->argv);
 	strv_release(&step->after);
 	free(step);
@@ -71,9 +72,10 @@ struct step *plan_add(struct plan *plan, enum step_action action, const char *no
 		return NULL;
 	step->action = action;
 	step->node = strdup(node ? node : "");
+	step->run_dir = strdup("");
 	if (step->node)
 		step->id = new_id(plan, action, step->node);
-	if (!step->id)
+	if (!step->id || !step->run_dir)
 		return NULL;
 	steps = realloc(plan->steps, (plan->count + 1) * sizeof(*steps));
 	if (!steps)
@@ -81,6 +83,22 @@ struct step *plan_add(struct plan *plan, enum step_action action, const char *no
 	plan->steps = steps;
 	plan->steps[plan->count++] = step;
 	return TAKE(step);
+}
+
+struct step *plan_last(const struct plan *plan)
+{
+	return plan->steps[plan->count - 1];
+}
+
+bool step_set_run_dir(struct step *step, const char *run_dir)
+{
+	char *copy = strdup(run_dir);
+
+	if (!copy)
+		return false;
+	free(step->run_dir);
+	step->run_dir = copy;
+	return true;
 }
 
 struct step *plan_find(const struct plan *plan, const char *id)
