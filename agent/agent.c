@@ -2,6 +2,7 @@
 
 #include "agent/gate/gate.h"
 #include "agent/runtime/runtime.h"
+#include "agent/server/notify.h"
 #include "agent/server/server.h"
 #include "agent/server/watchdog.h"
 #include "agent/service/monitor.h"
@@ -12,7 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 void agent_config_init(struct agent_config *config)
@@ -111,14 +111,14 @@ int agent_init(struct agent *agent, const struct agent_config *config, struct er
 
 int agent_run(struct agent *agent, struct err *err)
 {
-	sd_notify(0, "READY=1");
+	notify("READY=1");
 	while (!agent->stopping) {
 		int rc = sd_event_run(agent->loop, UINT64_MAX);
 
 		if (rc < 0)
 			return err_set(err, ERR_INTERNAL, -rc, "run the event loop");
 	}
-	sd_notify(0, "STOPPING=1");
+	notify("STOPPING=1");
 	return 0;
 }
 

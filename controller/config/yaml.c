@@ -75,23 +75,54 @@ static const char *character_fault(const unsigned char *s, size_t length)
 	return NULL;
 }
 
+/* "%YAML 1.2" and no other: libfyaml 0.7.12 never returns from some malformed ones. */
+static bool is_version_directive(const unsigned char *s, size_t left)
+{
+	static const char version[] = "%YAML 1.2";
+	size_t len = sizeof(version) - 1;
+
+	return left > len && memcmp(s, version, len) == 0 && (s[len] == '\n' || s[len] == '\r');
+}
+
+/* The library scans a whole flow collection ahead, at some 400 bytes a token: so their number is
+ * bounded before it looks. */
+static bool is_flow_token(unsigned char c)
+{
+	return c && strchr("[]{},&!", c) != NULL;
+}
+
+/* LF, CR LF or CR alone. */
+static bool ends_line(const unsigned char *s, size_t left_behind)
+{
+	return *s == '\n' || (*s == '\r' && (left_behind == 0 || s[1] != '\n'));
+}
+
 static int check_text(const char *source, const char *text, size_t len, struct err *err)
 {
+	static const char bom[] = "\xef\xbb\xbf";
 	struct yaml_mark at = { 1, 1 };
+	size_t flow_tokens = 0, i = 0;
 
 	if (len > YAML_MAX_BYTES)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "%s: larger than 1 MiB", source);
-	for (size_t i = 0; i < len;) {
+	if (len >= 3 && memcmp(text, bom, 3) == 0)
+		i = 3;
+	while (i < len) {
 		const unsigned char *s = (const unsigned char *)text + i;
 		size_t length = utf8_length(s, len - i);
 		const char *fault = character_fault(s, length);
 
+		if (*s == '%' && at.column == 1 && !is_version_directive(s, len - i))
+			fault = "directives are not supported";
+		if (is_flow_token(*s) && ++flow_tokens > YAML_MAX_FLOW)
+			fault = "too many brackets and commas; split the file";
 		if (fault)
 			return fail_at(source, at, fault, err);
-		at.column++;
-		if (*s == '\n')
-			at = (struct yaml_mark){ at.line + 1, 1 };
 		i += length;
+		if (ends_line(s, len - i))
+			at = (struct yaml_mark){ at.line + 1, 1 };
+		else
+			at.column++;
 	}
 	return 0;
 }
@@ -246,6 +277,18 @@ static bool is_plain(struct fy_token *token)
 	return !token || fy_token_scalar_style(token) == FYSS_PLAIN;
 }
 
+/* The library's mark stands behind the opening quote. */
+static struct yaml_mark scalar_mark(struct fy_event *event, const struct builder *b)
+{
+	struct fy_token *token = event->scalar.value;
+	struct yaml_mark at = event_mark(event, b);
+
+	if (token && (fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED ||
+		      fy_token_scalar_style(token) == FYSS_DOUBLE_QUOTED))
+		at.column--;
+	return at;
+}
+
 /* The tag says "a string": '!!str' or the bare '!'. */
 static bool is_string_tag(struct fy_token *tag)
 {
@@ -287,7 +330,7 @@ static int check_key(const struct builder *b, bool plain)
 static int on_scalar(struct builder *b, struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
-	struct yaml_mark at = event_mark(event, b);
+	struct yaml_mark at = scalar_mark(event, b);
 	bool plain = is_plain(token) && !event->scalar.tag;
 	cleanup_free char *text = NULL;
 	struct yaml *node;
