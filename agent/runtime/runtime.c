@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct runtime_ops *const backends[] = { &runtime_fake_ops };
+static const struct runtime_ops *const backends[] = { &runtime_cri_ops, &runtime_fake_ops };
 
 int runtime_open(const char *backend, const char *address, struct sd_event *loop,
 		 struct runtime **ret_runtime, struct err *err)

@@ -3,7 +3,7 @@
  * What a handler may ask of the call it was handed. Implemented by agent/server/call.c.
  *
  * A handler ends in exactly one 'reply(&message, call)' or call_fail(), now or later from the loop;
- * 'call' stays valid until then and not longer. Handlers run on the loop's thread and never block.
+ * 'call' and the request stay valid until then and not longer. Handlers run on the loop's thread and never block.
  */
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"

@@ -1,6 +1,6 @@
+#include "agent/units/processes.h"
 #include "agent/agent.h"
 #include "agent/service/call.h"
-#include "agent/units/processes.h"
 
 #include "node/v1/processes.pb-c.h"
 

@@ -65,6 +65,7 @@ struct sandbox_request {
 	struct port_request *ports;
 	size_t port_count;
 	struct namespace_request namespaces;
+	bool privileged; /* some container of the pod is; CRI refuses it otherwise */
 	struct strv dns_servers;
 	struct strv dns_searches;
 	struct strv dns_options;
