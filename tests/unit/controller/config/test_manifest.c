@@ -333,6 +333,14 @@ static void faults_of_all_documents_come_together(void **state)
 		     "p.yaml:12:17: spec.hostPID must be true or false, not a number");
 }
 
+static void a_fault_of_the_yaml_does_not_hide_those_before_it(void **state)
+{
+	(void)state;
+	expect_fault(HEAD "x: 1\n---\na: *x\n",
+		     "p.yaml:4:1: unknown field 'x'; p.yaml:6:5: anchors and aliases are not "
+		     "supported; write the value out");
+}
+
 static void a_pod_needs_a_name_of_its_own(void **state)
 {
 	struct manifest m;
@@ -399,6 +407,7 @@ int main(void)
 		cmocka_unit_test(unknown_fields_are_errors_with_a_guess),
 		cmocka_unit_test(types_are_as_strict_as_the_api_servers),
 		cmocka_unit_test(faults_of_all_documents_come_together),
+		cmocka_unit_test(a_fault_of_the_yaml_does_not_hide_those_before_it),
 		cmocka_unit_test(a_pod_needs_a_name_of_its_own),
 		cmocka_unit_test(faults_of_the_yaml_itself_are_passed_on),
 		cmocka_unit_test(a_manifest_cut_anywhere_leaves_nothing_behind),
