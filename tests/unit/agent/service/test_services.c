@@ -77,8 +77,7 @@ static int set_up(void **state)
 	struct err err;
 
 	assert_non_null(rig);
-	snprintf(rig->dir, sizeof(rig->dir), "/tmp/berth-test-XXXXXX");
-	assert_non_null(mkdtemp(rig->dir));
+	make_dir(rig->dir);
 	rig->agent.config.cluster = "kind";
 	rig->agent.started_ms = clock_now_ms();
 	assert_true(sd_event_new(&rig->agent.loop) >= 0);
@@ -93,14 +92,12 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	struct rig *rig = *state;
-	char command[128];
 
 	monitor_close(rig->agent.monitor);
 	runtime_close(rig->agent.runtime);
 	units_close(rig->agent.units);
 	sd_event_unref(rig->agent.loop);
-	snprintf(command, sizeof(command), "%s", rig->dir);
-	rmdir(command);
+	remove_dir(rig->dir);
 	free(rig);
 	return 0;
 }
@@ -282,6 +279,21 @@ static void kill_without_signal_is_sigterm(void **state)
 	assert_int_equal(rig->call.err.code, ERR_INVALID_ARGUMENT);
 }
 
+/* NS-260: and an agent under test ends nobody's processes. */
+static void no_api_server_to_kill_is_ok(void **state)
+{
+	Berth__Node__V1__KillApiServerRequest req = BERTH__NODE__V1__KILL_API_SERVER_REQUEST__INIT;
+	Berth__Node__V1__KillApiServerReply *rep;
+	struct rig *rig = *state;
+
+	assert_null(units_proc_root(rig->agent.units));
+	run(rig, "berth.node.v1.Processes", "KillApiServer", &req.base, 1000);
+	rep = (Berth__Node__V1__KillApiServerReply *)reply(
+		rig, &berth__node__v1__kill_api_server_reply__descriptor);
+	assert_int_equal(rep->n_processes, 0);
+	protobuf_c_message_free_unpacked(&rep->base, NULL);
+}
+
 /* NS-231, NS-251 */
 static void health_lists_every_part_with_its_age(void **state)
 {
@@ -363,6 +375,7 @@ int main(void)
 		test(force_without_stop_is_refused),
 		test(errors_reach_the_caller),
 		test(kill_without_signal_is_sigterm),
+		test(no_api_server_to_kill_is_ok),
 		test(health_lists_every_part_with_its_age),
 		test(health_answers_before_the_first_probe),
 		test(wait_ready_replies_with_the_health),
