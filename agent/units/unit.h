@@ -50,6 +50,10 @@ int units_open(const char *backend, struct sd_event *loop, struct units **ret_un
 	       struct err *err);
 void units_close(struct units *units);
 
+/* Where the processes of the node are, for processes_end(): "/proc"; NULL for the fake, so that an
+ * agent under test ends nobody's processes. Static. */
+const char *units_proc_root(const struct units *units);
+
 /* "name" gets ".service" unless it ends in a unit type (NS-026). ERR_INVALID_ARGUMENT for anything
  * that is no unit name (systemd.unit(5)); 'ret' holds 256 bytes. Pure. */
 int unit_full_name(const char *name, char ret[256], struct err *err);

@@ -214,6 +214,7 @@ static void systemd_system_state(struct units *units, struct deadline by,
 
 const struct unit_ops unit_systemd_ops = {
 	.name = "systemd",
+	.proc_root = "/proc",
 	.open = systemd_open,
 	.close = systemd_close,
 	.status = systemd_status,

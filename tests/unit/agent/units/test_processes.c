@@ -7,7 +7,6 @@
 #include "shared/base/cleanup.h"
 #include "tests/support/units.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -41,31 +40,10 @@ static int set_up(void **state)
 
 	assert_non_null(rig);
 	assert_true(sd_event_new(&rig->loop) >= 0);
-	snprintf(rig->dir, sizeof(rig->dir), "/tmp/berth-test-XXXXXX");
-	assert_non_null(mkdtemp(rig->dir));
+	make_dir(rig->dir);
 	snprintf(rig->name, sizeof(rig->name), "apisrv-%d", (int)getpid() % 1000000);
 	*state = rig;
 	return 0;
-}
-
-static void empty_dir(const char *path)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		char full[512];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(full, sizeof(full), "%s/%s", path, entry->d_name);
-		if (unlink(full) < 0 && errno == EISDIR) {
-			empty_dir(full);
-			rmdir(full);
-		}
-	}
-	closedir(dir);
 }
 
 static int tear_down(void **state)
@@ -77,8 +55,7 @@ static int tear_down(void **state)
 		waitpid(rig->children[i], NULL, 0);
 	}
 	sd_event_unref(rig->loop);
-	empty_dir(rig->dir);
-	rmdir(rig->dir);
+	remove_dir(rig->dir);
 	free(rig);
 	return 0;
 }
@@ -351,6 +328,17 @@ static void missing_proc_is_an_error_from_the_loop(void **state)
 	assert_int_equal(answer.err.code, ERR_INTERNAL);
 }
 
+static void node_without_processes_has_none_to_end(void **state)
+{
+	struct rig *rig = *state;
+	struct units_answer answer = { 0 };
+
+	processes_end(rig->loop, NULL, "sh", 0, deadline_in_ms(1000), answer_processes, &answer);
+	loop_until_answered(rig->loop, &answer, 1000);
+	assert_false(answer.failed);
+	assert_int_equal(answer.count, 0);
+}
+
 /* What a copy of this program does. */
 static int sleep_as_told(const char *how)
 {
@@ -379,6 +367,7 @@ int main(int argc, char **argv)
 		test(process_that_is_gone_is_gone),
 		test(kernel_threads_and_strange_names_are_read_rightly),
 		test(missing_proc_is_an_error_from_the_loop),
+		test(node_without_processes_has_none_to_end),
 	};
 
 	if (argc > 1 && strncmp(argv[1], "--sleep", 7) == 0)

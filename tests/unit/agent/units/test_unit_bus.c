@@ -35,8 +35,7 @@ static int set_up(void **state)
 	struct err err;
 
 	assert_non_null(rig);
-	snprintf(rig->dir, sizeof(rig->dir), "/tmp/berth-test-XXXXXX");
-	assert_non_null(mkdtemp(rig->dir));
+	make_dir(rig->dir);
 	snprintf(rig->first_path, sizeof(rig->first_path), "%s/private", rig->dir);
 	snprintf(rig->second_path, sizeof(rig->second_path), "%s/bus", rig->dir);
 	snprintf(rig->first, sizeof(rig->first), "unix:path=%s", rig->first_path);
@@ -60,9 +59,7 @@ static int tear_down(void **state)
 	if (rig->other)
 		pid1_stop(rig->other);
 	sd_event_unref(rig->loop);
-	unlink(rig->first_path);
-	unlink(rig->second_path);
-	rmdir(rig->dir);
+	remove_dir(rig->dir);
 	free(rig);
 	return 0;
 }
