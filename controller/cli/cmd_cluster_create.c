@@ -36,7 +36,7 @@ static int config_from_flags(const struct options *opt, struct cluster_config **
 static int config_from_file(const struct options *opt, struct cluster_config **ret_config,
 			    struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text text = { 0 };
+	cleanup_with(text) struct text text = { 0 };
 
 	if (opt->workers >= 0 || opt->control_planes >= 0)
 		return usage_error(err, "--config says which nodes there are: no --workers or "
@@ -62,7 +62,7 @@ static void print_warnings(const struct invocation *inv, const struct strv *warn
 
 static int read_config(struct invocation *inv, struct cluster_config **ret_config, struct err *err)
 {
-	__attribute__((cleanup(cleanup_strv))) struct strv warnings = { 0 };
+	cleanup_with(strv) struct strv warnings = { 0 };
 	cleanup_with(cluster_config) struct cluster_config *config = NULL;
 	int result = inv->opt->config ? config_from_file(inv->opt, &config, err)
 				      : config_from_flags(inv->opt, &config, err);
@@ -138,7 +138,7 @@ static int print_plan(struct invocation *inv, const struct cluster_ctx *ctx,
 		      const struct cluster_config *config, const struct create_options *options,
 		      struct err *err)
 {
-	__attribute__((cleanup(cleanup_plan))) struct plan plan = { 0 };
+	cleanup_with(plan) struct plan plan = { 0 };
 
 	if (cluster_prepare_create(ctx, config, options, &plan, err) < 0)
 		return -1;

@@ -26,8 +26,8 @@ static int check(const struct invocation *inv, enum node_role *ret_role, struct 
 /* The image of the others, unless one was given. */
 static int fill(struct invocation *inv, struct node_config *node, struct err *err)
 {
-	__attribute__((cleanup(cleanup_node_list))) struct node_list found = { 0 };
-	__attribute__((cleanup(cleanup_strv))) struct strv warnings = { 0 };
+	cleanup_with(node_list) struct node_list found = { 0 };
+	cleanup_with(strv) struct strv warnings = { 0 };
 
 	if (node_set(&node->name, inv->args->items[0], err) < 0 ||
 	    nodes_list(inv, NULL, true, &found, err) < 0 ||
@@ -57,7 +57,7 @@ static int print_plan(struct invocation *inv, const struct cluster_ctx *ctx,
 		      const struct node_config *node, const struct create_options *options,
 		      struct err *err)
 {
-	__attribute__((cleanup(cleanup_plan))) struct plan plan = { 0 };
+	cleanup_with(plan) struct plan plan = { 0 };
 
 	if (cluster_prepare_add_node(ctx, node, options, &plan, err) < 0)
 		return -1;

@@ -101,7 +101,7 @@ static void add_nouns(struct text *text, const char *verb)
 
 static int missing_noun(const char *verb, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text nouns = { 0 };
+	cleanup_with(text) struct text nouns = { 0 };
 
 	add_nouns(&nouns, verb);
 	err_set(err, ERR_INVALID_ARGUMENT, 0, "%s what? One of: %s", verb, text_str(&nouns));
@@ -110,7 +110,7 @@ static int missing_noun(const char *verb, struct err *err)
 
 static int unknown_noun(const char *verb, const char *word, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text nouns = { 0 };
+	cleanup_with(text) struct text nouns = { 0 };
 	struct suggest suggest;
 	char prefix[64];
 

@@ -139,7 +139,7 @@ void invocation_fail(struct invocation *inv, const struct err *err)
 
 void invocation_note(const struct invocation *inv, const char *fmt, ...)
 {
-	__attribute__((cleanup(cleanup_text))) struct text escaped = { 0 };
+	cleanup_with(text) struct text escaped = { 0 };
 	char line[1024];
 	va_list ap;
 

@@ -263,7 +263,7 @@ static int drop_stopped(struct invocation *inv, struct node_list *list, struct e
 
 static int only_one(const struct invocation *inv, const struct node_list *list, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text names = { 0 };
+	cleanup_with(text) struct text names = { 0 };
 
 	if (list->count == 1)
 		return 0;

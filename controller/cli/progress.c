@@ -100,7 +100,7 @@ static void add_message(struct text *line, const struct progress_event *event)
 
 static void event_plain(struct progress_view *view, const struct progress_event *event)
 {
-	__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+	cleanup_with(text) struct text line = { 0 };
 	char took[32];
 
 	if (event->step)
@@ -130,7 +130,7 @@ static void remove_running(struct progress_view *view, const struct step *step)
 
 static void draw_finished(struct progress_view *view, const struct progress_event *event)
 {
-	__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+	cleanup_with(text) struct text line = { 0 };
 	const char *good = view->utf8 ? "\xe2\x9c\x93" : "+";
 	const char *bad = view->utf8 ? "\xe2\x9c\x97" : "x";
 	char took[32];
@@ -158,7 +158,7 @@ static void event_terminal(struct progress_view *view, const struct progress_eve
 		draw_finished(view, event);
 	}
 	for (size_t i = 0; i < view->running_count; i++) {
-		__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+		cleanup_with(text) struct text line = { 0 };
 
 		describe(view->running[i], &line);
 		fprintf(view->out, " %s %s ...\n", view->utf8 ? "\xe2\x80\xa2" : "*",

@@ -357,6 +357,15 @@ bool conn_is_dead(const struct conn *conn)
 	return conn->dead;
 }
 
+void conn_check(struct conn *conn)
+{
+	char byte;
+	ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		conn->dead = true;
+}
+
 bool conn_is_draining(const struct conn *conn)
 {
 	return conn->draining;
@@ -374,8 +383,7 @@ bool conn_has_finished(const struct conn *conn)
 
 bool conn_is_stuck(const struct conn *conn)
 {
-	return conn->want_write &&
-	       nghttp2_session_get_outbound_queue_size(conn->session) > STUCK_ITEMS;
+	return nghttp2_session_get_outbound_queue_size(conn->session) > STUCK_ITEMS;
 }
 
 struct conn *conn_next(const struct conn *conn)

@@ -47,12 +47,15 @@ struct conn_stream *conn_take_finished(struct conn *conn);
 /* Of a dead connection: the next stream that will not finish, or NULL. */
 struct conn_stream *conn_take_orphan(struct conn *conn);
 
+/* Looks whether the runtime has closed it meanwhile: a request put on a closed connection is lost,
+ * and a mutation must not be asked twice. */
+void conn_check(struct conn *conn);
 bool conn_is_dead(const struct conn *conn);
 /* The runtime is going away: no new streams, those on it may finish. */
 bool conn_is_draining(const struct conn *conn);
 bool conn_has_streams(const struct conn *conn);
 bool conn_has_finished(const struct conn *conn);
-/* It takes no bytes, and a lot of them wait. */
+/* A lot of requests wait in it that it cannot send. */
 bool conn_is_stuck(const struct conn *conn);
 
 /* The owner's list. */

@@ -224,6 +224,8 @@ static struct conn *usable_conn(struct transport *t, struct err *err)
 	struct conn *conn;
 
 	for (conn = t->conns; conn; conn = conn_next(conn)) {
+		if (!conn_has_streams(conn))
+			conn_check(conn);
 		if (!conn_is_dead(conn) && !conn_is_draining(conn))
 			return conn;
 	}
