@@ -172,14 +172,15 @@ static void failed_call_has_code_node_and_call_id(void **state)
 {
 	struct cli_output output =
 		cli_run("start", "unit", "nosuch", "-N", "loop-w1", "-o", "json", NULL);
-	struct json_object *error =
-		json_object_object_get(json_tokener_parse(output.errs), "error");
+	struct json_object *object = json_tokener_parse(output.errs);
+	struct json_object *error = json_object_object_get(object, "error");
 
 	(void)state;
 	assert_int_equal(output.exit_code, 3);
 	assert_string_equal(text(error, "code"), "NOT_FOUND");
 	assert_string_equal(text(error, "node"), "loop-w1");
 	assert_int_equal(strlen(text(error, "callId")), 32);
+	json_object_put(object);
 	cli_release(&output);
 	cli_expect(4, "", "journalctl CALL_ID=", "start", "unit", "broken", "-N", "loop-w1", NULL);
 }

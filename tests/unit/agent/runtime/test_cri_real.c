@@ -21,7 +21,8 @@ struct real {
 	const char *address;
 	const char *image;
 	struct rt_rig *rig;
-	char uid[48];
+	unsigned pods;
+	char uid[48]; /* a new one for each test: a name stays taken while its remains are there */
 };
 
 static int open_rig(void **state)
@@ -31,7 +32,7 @@ static int open_rig(void **state)
 	if (!real->address)
 		return 0;
 	real->rig = rt_open("cri", real->address);
-	snprintf(real->uid, sizeof(real->uid), "berth-test-%d", (int)getpid());
+	snprintf(real->uid, sizeof(real->uid), "berth-test-%d-%u", (int)getpid(), real->pods++);
 	return 0;
 }
 
