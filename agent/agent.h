@@ -3,8 +3,10 @@
  * The agent: everything it owns, in one struct, and no globals. Made by agent.c; rooms get at what
  * they need through call_agent(). Pointers are owned here and outlive every call.
  */
+#include <stdbool.h>
 #include <stdint.h>
 
+struct err;
 struct gate;
 struct monitor;
 struct pods;
@@ -12,6 +14,7 @@ struct runtime;
 struct sd_event;
 struct server;
 struct units;
+struct watchdog;
 
 /* Where the agent lives and what it drives. Strings are borrowed from argv or are static. */
 struct agent_config {
@@ -34,4 +37,19 @@ struct agent {
 	struct monitor *monitor;
 	struct server *server;
 	struct gate *gate;
+	struct watchdog *watchdog; /* NULL when nobody wants to be told that we live */
+	bool stopping;
 };
+
+/* Fills in the usual places and backends. */
+void agent_config_init(struct agent_config *config);
+
+/* Opens every part in order and listens. 'agent' is the caller's storage; release it with
+ * agent_release(), also after a failure. Config strings are borrowed while it lives. */
+int agent_init(struct agent *agent, const struct agent_config *config, struct err *err);
+
+/* Serves until SIGTERM or SIGINT. */
+int agent_run(struct agent *agent, struct err *err);
+
+/* Answers what is running, then closes every part. */
+void agent_release(struct agent *agent);

@@ -1,9 +1,18 @@
-#include "shared/base/version.h"
+#include "controller/cli/cli.h"
+#include "controller/cli/failure.h"
+#include "controller/cli/signals.h"
 
-#include <stdio.h>
+#include <locale.h>
 
-int main(void)
+int main(int argc, char **argv)
 {
-	printf("berth %s (%s)\n", version_number(), version_commit());
-	return 0;
+	struct interrupt interrupt = { .fd = -1 };
+	struct err err;
+
+	if (signals_install(&interrupt, &err) < 0) {
+		failure_print(stderr, &err, false);
+		return 1;
+	}
+	setlocale(LC_CTYPE, ""); /* for the width of characters, nothing else */
+	return cli_main(argc, argv, &interrupt, stdout, stderr);
 }

@@ -16,6 +16,7 @@ struct sd_event;
 struct gate_config {
 	const char *public_path;  /* unix socket to listen on; replaced if it exists */
 	const char *private_path; /* nng's listener */
+	int listen_fd;            /* a listening socket to serve instead of public_path, or -1 */
 	unsigned max_connections; /* further ones are closed at accept */
 	unsigned max_per_peer;    /* of one pid */
 	int64_t handshake_ms;     /* for the SP header */
@@ -31,11 +32,14 @@ struct gate_counters {
 	uint64_t open;           /* now */
 };
 
-/* Fills in Berth's limits (security-faults.md I15), leaves the paths alone. */
+/* Fills in Berth's limits (security-faults.md I15), no listen_fd, and leaves the paths alone. */
 void gate_config_init(struct gate_config *config);
 
-/* Listens (mode 0600, parent 0700 made if absent) and serves the loop. */
+/* Listens (mode 0600, parent 0700 made if absent) and serves the loop. Strings are copied; a
+ * listen_fd is the gate's from here on, also on failure. ERR_FAILED_PRECONDITION when public_path
+ * exists and is no socket; ERR_INVALID_ARGUMENT when a path is too long for sun_path. */
 int gate_open(const struct gate_config *config, struct sd_event *loop, struct gate **ret_gate,
 	      struct err *err);
+/* Ends all connections and removes the socket that gate_open made. NULL is fine. */
 void gate_close(struct gate *gate);
 void gate_get_counters(const struct gate *gate, struct gate_counters *ret);

@@ -50,6 +50,10 @@ int units_open(const char *backend, struct sd_event *loop, struct units **ret_un
 	       struct err *err);
 void units_close(struct units *units);
 
+/* Where the processes of the node are, for processes_end(): "/proc"; NULL for the fake, so that an
+ * agent under test ends nobody's processes. Static. */
+const char *units_proc_root(const struct units *units);
+
 /* "name" gets ".service" unless it ends in a unit type (NS-026). ERR_INVALID_ARGUMENT for anything
  * that is no unit name (systemd.unit(5)); 'ret' holds 256 bytes. Pure. */
 int unit_full_name(const char *name, char ret[256], struct err *err);
@@ -64,8 +68,10 @@ void units_status(struct units *units, const char *const *names, size_t count, s
 void units_act(struct units *units, enum unit_action action, const char *name, struct deadline by,
 	       unit_action_fn *done, void *arg);
 
-/* Ends a unit whatever it takes (NS-028, NS-029): stop job; after 'grace_ms' SIGKILL to the main
- * process, then to all; failed state reset. Success means: inactive. */
+/* Ends a unit whatever it takes (NS-028, NS-029): stop job; after 'grace_ms' (0: 5 s; less when 'by'
+ * is near) SIGKILL to the main process, then to all; failed state reset. Success means: inactive.
+ * ERR_DEADLINE_EXCEEDED (UNIT_STILL_RUNNING) at 'by' or 5 s after the grace; ERR_ABORTED
+ * (UNIT_CAME_BACK) when something started it again. */
 void units_force_stop(struct units *units, const char *name, int64_t grace_ms, struct deadline by,
 		      unit_action_fn *done, void *arg);
 

@@ -12,6 +12,9 @@ struct unit_ops {
 	/* As in `berthd serve --units NAME`; [a-z]+. */
 	const char *name;
 
+	/* Where the node's processes are seen: "/proc"; NULL: it has none. */
+	const char *proc_root;
+
 	/* Allocates the backend's state ('struct units' first in it); connects lazily. */
 	int (*open)(struct sd_event *loop, struct units **ret_units, struct err *err);
 
@@ -41,10 +44,13 @@ struct unit_ops {
 			     void *arg);
 };
 
+struct unit_op;
+
 /* Every backend's state begins with this. */
 struct units {
 	const struct unit_ops *ops;
 	struct sd_event *loop;
+	struct unit_op *pending; /* op_impl.h: every call that has not ended yet */
 };
 
 extern const struct unit_ops unit_systemd_ops;

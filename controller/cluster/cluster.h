@@ -51,15 +51,37 @@ struct create_options {
 int cluster_spec_check(const char *name, const char *image, struct cluster_config *config,
 		       struct strv *warnings, struct err *err);
 
-/* Pure: all steps from nothing to ready. 'found' are the cluster's present nodes (must be none:
- * ERR_ALREADY_EXISTS), 'used_subnets' those that must not be taken. */
-int cluster_plan_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
-			const struct create_options *options, const struct node_list *found,
-			const struct strv *used_subnets, struct plan *ret_plan, struct err *err);
+/* The same for one more node, whose name is given. */
+int cluster_node_check(const char *image, struct node_config *node, struct strv *warnings,
+		       struct err *err);
 
-/* Pure: one more node in a cluster that has 'found'. */
+/* What the engine and the host say before something is made. */
+struct cluster_found {
+	struct node_list nodes;       /* of all clusters */
+	struct strv foreign;          /* names of containers that are not ours */
+	struct network_list networks; /* of the engine */
+	struct strv host_addresses;   /* IPv4 addresses of this host's interfaces */
+	struct strv bad_subnets;      /* CIDRs that the engine has refused */
+	struct strv bad_ips;          /* node addresses that the engine has refused */
+	struct kv_list env;           /* for every node: this host's proxies (CN-110) */
+};
+
+/* By two spawns side by side. Caller releases. */
+int cluster_find(const struct cluster_ctx *ctx, struct cluster_found *ret_found, struct err *err);
+void cluster_found_release(struct cluster_found *found);
+
+/* Pure: all steps from nothing to ready. ERR_ALREADY_EXISTS when the cluster has nodes, reason
+ * CLUSTER_EXISTS, or when a name is taken, NAME_IN_USE (CN-142). A host port of 0 is left to the
+ * engine. */
+int cluster_plan_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
+			const struct create_options *options, const struct cluster_found *found,
+			struct plan *ret_plan, struct err *err);
+
+/* Pure: one more node, with the lowest free index, in a cluster that has nodes (else ERR_NOT_FOUND,
+ * reason CLUSTER_NOT_FOUND). */
 int cluster_plan_add_node(const struct cluster_ctx *ctx, const struct node_config *node,
-			  const struct node_list *found, struct plan *ret_plan, struct err *err);
+			  const struct create_options *options, const struct cluster_found *found,
+			  struct plan *ret_plan, struct err *err);
 
 enum cluster_action {
 	CLUSTER_START,
@@ -69,20 +91,34 @@ enum cluster_action {
 	CLUSTER_DELETE,
 };
 
-/* Pure: life-cycle steps for the given nodes. Stop is quiesce, then the engine, workers first
- * (CN-196); delete of all nodes takes network, volumes and directories along. */
+/* Pure: life-cycle steps for the given nodes. Stop is quiesce, then the engine, workers first, control
+ * planes last (CN-196); what is stopped already is left alone. Delete with 'whole_cluster' also takes
+ * the network (only if it is ours and unused) and all that the state directory remembers, whatever
+ * nodes are given; it is then no error when there are none. */
 int cluster_plan_act(const struct cluster_ctx *ctx, enum cluster_action action,
 		     const struct node_list *nodes, bool whole_cluster, struct plan *ret_plan,
 		     struct err *err);
 
-/* Asks the engine what there is (few spawns), then plans. The same for --dry-run and for doing. */
+/* cluster_find(), host ports chosen (CN-094), then the plan: what cluster_create() would do. For
+ * --dry-run. */
 int cluster_prepare_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
 			   const struct create_options *options, struct plan *ret_plan,
 			   struct err *err);
+int cluster_prepare_add_node(const struct cluster_ctx *ctx, const struct node_config *node,
+			     const struct create_options *options, struct plan *ret_plan,
+			     struct err *err);
 
-/* Carries the plan out: steps whose 'after' are done run in parallel. At the first failure, at
- * ctx->by or when interrupted nothing new starts, what runs is waited for, and, with 'undo', all
- * that the plan's steps may have made is removed (also when interrupted twice). '*err' is the
- * original failure. */
+/* Prepares and applies. When a subnet, address or port is taken in the meantime, what was made is
+ * removed and it is tried again with the next, at most 5 times in all (CN-055, CN-096). */
+int cluster_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
+		   const struct create_options *options, struct err *err);
+int cluster_add_node(const struct cluster_ctx *ctx, const struct node_config *node,
+		     const struct create_options *options, struct err *err);
+
+/* Carries the plan out, alone on this cluster: ERR_ABORTED, reason CLUSTER_BUSY, while another berth
+ * changes it. Steps whose 'after' are done run in parallel. At the first failure, at ctx->by or when
+ * interrupted nothing new starts, what runs is given 3 seconds to end by itself and then ended, and,
+ * with 'undo', all that the plan's steps made is removed (also when interrupted again), bounded by 60
+ * seconds. '*err' is the original failure. */
 int cluster_apply(const struct cluster_ctx *ctx, const struct plan *plan, bool undo,
 		  struct err *err);

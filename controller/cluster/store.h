@@ -24,3 +24,18 @@ int store_node_load(const char *state_dir, const char *name, struct node **ret_n
 		    struct err *err);
 /* Removes file, socket and directory; absent is success. */
 int store_node_delete(const char *state_dir, const char *node, struct err *err);
+/* The same for every node that is remembered as this cluster's. */
+int store_cluster_delete(const char *state_dir, const char *cluster, struct err *err);
+
+/* Makes a run directory that may lie elsewhere (its node's label says where). */
+int store_run_dir_create(const char *run_dir, struct err *err);
+
+/* Holds a cluster for one who changes it: a lock that ends with its process. ERR_ABORTED, reason
+ * CLUSTER_BUSY, names the holder. */
+struct store_lock {
+	int fd;
+	char *path;
+};
+int store_lock_take(const char *state_dir, const char *cluster, struct store_lock *ret_lock,
+		    struct err *err);
+void store_lock_release(struct store_lock *lock);

@@ -9,6 +9,9 @@
 
 #include <stdbool.h>
 
+/* What is kept of stdout; more is read and dropped. */
+#define EXEC_OUT_MAX ((size_t)16 * 1024 * 1024)
+
 /* Set once by main's SIGINT/SIGTERM handling; every wait in the controller looks at it. */
 struct interrupt {
 	int fd; /* becomes readable when interrupted and stays so; -1: cannot be interrupted */
@@ -23,7 +26,7 @@ struct exec_options {
 
 struct exec_result {
 	int exit_code;    /* 128 + signal when it died of one */
-	struct text out;  /* first 16 MiB of stdout */
+	struct text out;  /* first EXEC_OUT_MAX bytes of stdout */
 	struct text errs; /* last 64 KiB of stderr */
 	int64_t millis;
 };
@@ -36,8 +39,17 @@ int exec_run(const struct strv *argv, const struct exec_options *options,
 	     struct exec_result *ret_result, struct err *err);
 void exec_result_release(struct exec_result *result);
 
+static inline __attribute__((unused)) void cleanup_exec_result(struct exec_result *result)
+{
+	exec_result_release(result);
+}
+
 /* Last non-empty line of stderr, for messages; "" when there is none. 'ret' is NUL-terminated. */
 void exec_last_line(const struct exec_result *result, char *ret, size_t size);
+
+/* The argv quoted for people, the values of secret --env words masked (CN-027). Caller frees; NULL on
+ * allocation failure. */
+char *exec_argv_text(const struct strv *argv);
 
 /* How many programs this process has started; for the tests that count engine calls. */
 unsigned exec_count(void);

@@ -47,6 +47,7 @@ struct node {
 	char *run_dir;      /* host side of the node's /run/berth */
 	struct node_port *ports;
 	size_t port_count;
+	int index;             /* place in the cluster, from 1; 0: unknown (CN-081) */
 	struct client *client; /* lazily; use node_client() */
 };
 
@@ -58,6 +59,8 @@ struct node_list {
 /* Strings are copied. NULL on allocation failure. */
 struct node *node_new(const char *name, const char *cluster, enum node_role role,
 		      const char *provider, const char *run_dir);
+/* Replaces '*field' by a copy; for those who fill nodes. 0, or -1 with out of memory. */
+int node_set(char **field, const char *value, struct err *err);
 /* Closes the client too. Takes NULL. */
 void node_free(struct node *node);
 DEFINE_CLEANUP(node, struct node *, node_free)
@@ -65,6 +68,13 @@ DEFINE_CLEANUP(node, struct node *, node_free)
 /* Takes ownership of 'node' even on failure. */
 int node_list_add(struct node_list *list, struct node *node, struct err *err);
 void node_list_release(struct node_list *list);
+/* By name. */
+void node_list_sort(struct node_list *list);
+static inline __attribute__((unused)) void cleanup_node_list(struct node_list *list)
+{
+	node_list_release(list);
+}
+
 /* Borrowed, or NULL. */
 struct node *node_list_find(const struct node_list *list, const char *name);
 

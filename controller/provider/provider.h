@@ -30,7 +30,7 @@ struct host_facts {
 	bool has_fuse;         /* /dev/fuse */
 	bool rootless;         /* euid is not 0 */
 	int64_t nofile_hard;   /* RLIMIT_NOFILE, -1: unlimited */
-	int64_t nproc_hard;    /* RLIMIT_NPROC, -1: unlimited */
+	int64_t nproc_hard;    /* RLIMIT_NPROC or pid_max, the lower; -1: unlimited */
 	bool can_raise_limits; /* CAP_SYS_RESOURCE effective */
 };
 
@@ -42,6 +42,7 @@ struct node_spec {
 	const char *name;
 	const char *cluster;
 	enum node_role role;
+	int index; /* place in the cluster, from 1 (CN-081) */
 	const char *image;
 	const char *ip;      /* static address, "" for none */
 	const char *network; /* "" for the engine's default */
@@ -56,7 +57,8 @@ struct node_spec {
 
 /* Opens the provider called 'name' ("podman", "fake"); NULL: $BERTH_PROVIDER's place is the
  * caller's, here it means the first whose program is there. 'facts' NULL: read from this host.
- * ERR_NOT_FOUND reason PROVIDER_UNKNOWN, or ENGINE_NOT_INSTALLED with advice. No spawn. */
+ * ERR_NOT_FOUND reason PROVIDER_UNKNOWN; ERR_UNAVAILABLE reason ENGINE_NOT_INSTALLED with advice. No
+ * spawn. */
 int provider_open(const char *name, const struct host_facts *facts, struct provider **ret_provider,
 		  struct err *err);
 void provider_close(struct provider *provider);
@@ -68,14 +70,45 @@ const struct host_facts *provider_facts(const struct provider *provider);
 /* Every engine call after this may be interrupted through it. Borrowed. */
 void provider_set_interrupt(struct provider *provider, const struct interrupt *interrupt);
 
+/* Whether its nodes run agents. The fake's do not: waiting and quiescing are then done at once. */
+bool provider_has_agents(const struct provider *provider);
+
 /* All nodes of a cluster (NULL: of all), sorted by name, by one spawn. A node whose labels are not
  * ours is not listed. ERR_UNAVAILABLE when the engine does not answer. */
 int provider_list(struct provider *provider, const char *cluster, struct deadline by,
 		  struct node_list *ret_list, struct err *err);
 
-/* Does a container (or VM) of that name exist that is not ours? For CN-142. */
-int provider_is_foreign(struct provider *provider, const char *name, struct deadline by,
-			bool *ret_foreign, struct err *err);
+/* Everything that has a name: the nodes of all clusters, and the names of what is not ours (CN-142);
+ * by the same one spawn. */
+int provider_survey(struct provider *provider, struct deadline by, struct node_list *ret_list,
+		    struct strv *ret_foreign, struct err *err);
+
+/* A network that the engine knows. */
+struct network {
+	char *name;
+	char *subnet;  /* its first IPv4 subnet as CIDR; "" when it has none */
+	char *cluster; /* whose it is; "" when it is not ours */
+};
+
+struct network_list {
+	struct network *items;
+	size_t count;
+};
+
+/* All networks, by one spawn. Caller releases. */
+int provider_networks(struct provider *provider, struct deadline by, struct network_list *ret_list,
+		      struct err *err);
+/* Appends copies. */
+int network_list_add(struct network_list *list, const char *name, const char *subnet,
+		     const char *cluster, struct err *err);
+/* Borrowed, or NULL. */
+const struct network *network_list_find(const struct network_list *list, const char *name);
+void network_list_release(struct network_list *list);
+
+static inline __attribute__((unused)) void cleanup_network_list(struct network_list *list)
+{
+	network_list_release(list);
+}
 
 /* Pure: each appends its steps to 'plan'. 'subnet' is CIDR, "" leaves the choice to the engine. */
 int provider_plan_network(struct provider *provider, const char *cluster, const char *network,
@@ -88,21 +121,32 @@ int provider_plan_create(struct provider *provider, const struct node_spec *spec
  * node's volumes along. */
 int provider_plan_act(struct provider *provider, enum step_action action, const char *node,
 		      int64_t grace_s, struct plan *plan, struct err *err);
+/* Only a network that is ours and unused goes; 'network' is the cluster's name. */
 int provider_plan_network_delete(struct provider *provider, const char *network, struct plan *plan,
 				 struct err *err);
 
-/* Carries out one step that has an argv. Again with the same step: success (CN-061, CN-120, CN-200,
- * CN-212). The engine's failure becomes an err with a reason (CN-240, CN-241), advice, and the
+/* Carries out one step that has an argv. Deleting what is not there, stopping or killing what does not
+ * run and starting what runs is success (CN-061, CN-200, CN-212); a network or container of that name
+ * is ERR_ALREADY_EXISTS, reason NETWORK_EXISTS or NAME_IN_USE: of two who create the same cluster one
+ * gets that, and has then made nothing (CN-292). The engine's failure becomes an err with a reason (CN-240, CN-241), advice, and the
  * engine's last line of stderr. Safe from several threads. */
 int provider_run(struct provider *provider, const struct step *step, struct deadline by,
 		 struct err *err);
 
-/* Subnets (CIDR) of all networks the engine knows, for choosing a free one; by one spawn. */
-int provider_subnets(struct provider *provider, struct deadline by, struct strv *ret_subnets,
-		     struct err *err);
+/* What the engine says of itself and its host, for doctor. */
+struct engine_info {
+	char version[32];      /* "4.3.1" */
+	char runtime[32];      /* "crun"; "" when it has none */
+	char cgroup[8];        /* "v1", "v2" */
+	char controllers[256]; /* delegated to it, blank-separated */
+	char storage[512]; /* directory of its images and containers, as this host sees it; "" */
+	bool rootless;
+};
 
-/* Engine version, "4.3.1"; by one spawn. 'ret' holds 32 bytes. */
-int provider_version(struct provider *provider, struct deadline by, char ret[32], struct err *err);
+/* By one spawn. */
+int provider_info(struct provider *provider, struct deadline by, struct engine_info *ret,
+		  struct err *err);
 
-/* Last lines of the node's console, for error messages. '' when there are none. Caller frees. */
+/* Last lines of the node's console, for error messages; "" when there are none, NULL when out of
+ * memory. Caller frees. */
 char *provider_console_tail(struct provider *provider, const char *node, struct deadline by);

@@ -22,12 +22,16 @@ struct provider_ops {
 	/* Frees the state. */
 	void (*close)(struct provider *p);
 
-	/* See provider_list(). Any order. */
+	/* See provider_has_agents(); NULL: they do. */
+	bool (*has_agents)(const struct provider *p);
+
+	/* See provider_list() and provider_survey(). Any order. Both are empty before, and the
+	 * wrapper releases them after a failure. */
 	int (*list)(struct provider *p, const char *cluster, struct deadline by,
-		    struct node_list *ret_list, struct err *err);
-	/* See provider_is_foreign(). */
-	int (*is_foreign)(struct provider *p, const char *name, struct deadline by,
-			  bool *ret_foreign, struct err *err);
+		    struct node_list *list, struct strv *foreign, struct err *err);
+	/* See provider_networks(). 'list' is empty before; released by the wrapper on failure. */
+	int (*networks)(struct provider *p, struct deadline by, struct network_list *list,
+			struct err *err);
 
 	/* Pure. See provider_plan_network(). */
 	int (*plan_network)(struct provider *p, const char *cluster, const char *network,
@@ -48,12 +52,10 @@ struct provider_ops {
 	/* See provider_run(). */
 	int (*run)(struct provider *p, const struct step *step, struct deadline by,
 		   struct err *err);
-	/* See provider_subnets(). */
-	int (*subnets)(struct provider *p, struct deadline by, struct strv *ret_subnets,
-		       struct err *err);
-	/* See provider_version(). */
-	int (*version)(struct provider *p, struct deadline by, char ret[32], struct err *err);
-	/* See provider_console_tail(). */
+	/* See provider_info(). */
+	int (*info)(struct provider *p, struct deadline by, struct engine_info *ret,
+		    struct err *err);
+	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
 };
 

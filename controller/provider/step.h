@@ -30,9 +30,11 @@ struct step {
 	char *id;   /* unique in the plan: "create/berth-worker" */
 	char *node; /* "" when the step is the cluster's */
 	enum step_action action;
-	struct strv argv;  /* exactly what would be executed; empty for steps of our own */
-	struct strv after; /* ids that must have succeeded first */
-	bool best_effort;  /* a failure is reported and does not stop the rest */
+	struct strv argv;   /* exactly what would be executed; empty for steps of our own */
+	struct strv after;  /* ids that must have succeeded first */
+	bool best_effort;   /* a failure is reported and does not stop the rest */
+	char *run_dir;      /* host side of the node's /run/berth, for steps of our own; "" */
+	bool control_plane; /* the node's role, for what is remembered of it */
 };
 
 struct plan {
@@ -42,7 +44,16 @@ struct plan {
 
 /* Appends a step and lends it; NULL on allocation failure. 'node' may be NULL. */
 struct step *plan_add(struct plan *plan, enum step_action action, const char *node);
+/* The step that was appended last; the plan must not be empty. */
+struct step *plan_last(const struct plan *plan);
+/* Copies 'run_dir' into the step; false on allocation failure. */
+bool step_set_run_dir(struct step *step, const char *run_dir);
 struct step *plan_find(const struct plan *plan, const char *id);
 void plan_release(struct plan *plan);
+
+static inline __attribute__((unused)) void cleanup_plan(struct plan *plan)
+{
+	plan_release(plan);
+}
 
 const char *step_action_name(enum step_action action); /* "container-create" */

@@ -1,0 +1,281 @@
+/*
+ * One connection. Its life: HEADER, NEGOTIATE, RELAY.
+ *
+ * In NEGOTIATE the rule is that nng's 8 bytes are read whatever happens. nng 1.5.2 stops listening
+ * for ever when a peer is gone before it has sent its header (security-faults.md P1), so not even
+ * the client's end nor the gate's own deadline may close that socket early.
+ */
+#include "agent/gate/gate_impl.h"
+
+#include "shared/base/deadline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+/* SP over a stream: zero, "SP", version 0, protocol number big-endian, reserved. */
+static const uint8_t header_req[SP_HEADER_BYTES] = { 0, 'S', 'P', 0, 0, 0x30, 0, 0 };
+static const uint8_t header_rep[SP_HEADER_BYTES] = { 0, 'S', 'P', 0, 0, 0x31, 0, 0 };
+
+static void end_release(struct end *end)
+{
+	end->source = sd_event_source_disable_unref(end->source);
+	if (end->fd >= 0)
+		close(end->fd);
+	end->fd = -1;
+	free(end->pending);
+	end->pending = NULL;
+}
+
+void connection_close(struct connection *c)
+{
+	end_release(&c->client);
+	end_release(&c->nng);
+	DL_DELETE(c->gate->connections, c);
+	c->gate->counters.open--;
+	free(c);
+}
+
+/* No interest means no source at all: the kernel would still report a hang-up, again and again. */
+static void end_want(struct end *end, uint32_t events)
+{
+	if (events == end->events || !end->source)
+		return;
+	if (events)
+		sd_event_source_set_io_events(end->source, events);
+	if (!events || !end->events)
+		sd_event_source_set_enabled(end->source, events ? SD_EVENT_ON : SD_EVENT_OFF);
+	end->events = events;
+}
+
+static void connection_want(struct connection *c)
+{
+	bool read_client = !c->client.ended && !c->nng.pending;
+	bool read_nng = !c->nng.ended && !c->client.pending;
+
+	end_want(&c->client, (read_client ? EPOLLIN : 0) | (c->client.pending ? EPOLLOUT : 0));
+	end_want(&c->nng, (read_nng ? EPOLLIN : 0) | (c->nng.pending ? EPOLLOUT : 0));
+}
+
+static bool is_transient(int sys)
+{
+	return sys == EAGAIN || sys == EINTR;
+}
+
+/* Keeps what the socket did not take. False when there is no memory for it. */
+static bool end_keep(struct end *end, const uint8_t *bytes, size_t len)
+{
+	end->pending = malloc(len);
+	if (!end->pending)
+		return false;
+	memcpy(end->pending, bytes, len);
+	end->pending_len = len;
+	end->pending_at = 0;
+	return true;
+}
+
+static bool end_send(struct end *end, const uint8_t *bytes, size_t len)
+{
+	ssize_t n = send(end->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n == (ssize_t)len)
+		return true;
+	if (n < 0) {
+		if (!is_transient(errno))
+			return false;
+		n = 0;
+	}
+	return end_keep(end, bytes + n, len - (size_t)n);
+}
+
+static bool end_flush(struct end *end)
+{
+	size_t left = end->pending_len - end->pending_at;
+	ssize_t n = send(end->fd, end->pending + end->pending_at, left, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return is_transient(errno);
+	end->pending_at += (size_t)n;
+	if (end->pending_at == end->pending_len) {
+		free(end->pending);
+		end->pending = NULL;
+	}
+	return true;
+}
+
+/* Moves what 'from' has to say to 'to'. False when the connection is of no more use. */
+static bool relay(struct connection *c, struct end *from, struct end *to)
+{
+	ssize_t n = recv(from->fd, c->gate->buffer, sizeof(c->gate->buffer), MSG_DONTWAIT);
+
+	if (n < 0)
+		return is_transient(errno);
+	if (n == 0) {
+		from->ended = true;
+		return true;
+	}
+	c->active_ms = clock_now_ms();
+	return end_send(to, c->gate->buffer, (size_t)n);
+}
+
+static void relay_event(struct connection *c, struct end *end, struct end *other, uint32_t events)
+{
+	bool other_ended = other->ended && !end->pending, alive = true;
+
+	if (end->pending && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		alive = end_flush(end);
+	if (alive && !end->ended && !other->pending && (events & ~(uint32_t)EPOLLOUT))
+		alive = relay(c, end, other);
+
+	if (!alive || (end->ended && other->ended && !end->pending && !other->pending)) {
+		connection_close(c);
+		return;
+	}
+	/* Hand on an end of stream once everything before it has been taken. */
+	if (end->ended && !other->pending)
+		shutdown(other->fd, SHUT_WR);
+	if (other->ended && !end->pending && !other_ended)
+		shutdown(end->fd, SHUT_WR);
+	connection_want(c);
+}
+
+/* Reads more of an SP header. 1: complete, 0: not yet, -1: there will be none. */
+static int read_header(struct connection *c, int fd)
+{
+	ssize_t n =
+		recv(fd, c->header + c->header_len, SP_HEADER_BYTES - c->header_len, MSG_DONTWAIT);
+
+	if (n < 0)
+		return is_transient(errno) ? 0 : -1;
+	if (n == 0)
+		return -1;
+	c->header_len += (size_t)n;
+	return c->header_len == SP_HEADER_BYTES;
+}
+
+static void nng_has_header(struct connection *c)
+{
+	int rc = read_header(c, c->nng.fd);
+
+	if (rc == 0)
+		return;
+	if (rc < 0 || memcmp(c->header, header_rep, SP_HEADER_BYTES) != 0 || c->client.fd < 0 ||
+	    !end_send(&c->client, header_rep, SP_HEADER_BYTES)) {
+		connection_close(c);
+		return;
+	}
+	c->state = CONNECTION_RELAY;
+	c->active_ms = clock_now_ms();
+	connection_want(c);
+}
+
+static int on_nng(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct connection *c = arg;
+
+	(void)source;
+	(void)fd;
+	if (c->state == CONNECTION_NEGOTIATE)
+		nng_has_header(c);
+	else
+		relay_event(c, &c->nng, &c->client, events);
+	return 0;
+}
+
+static bool connect_nng(struct connection *c)
+{
+	const struct sockaddr_un *address = &c->gate->private_address;
+
+	c->nng.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (c->nng.fd < 0)
+		return false;
+	c->nng.events = EPOLLIN;
+	if (sd_event_add_io(c->gate->loop, &c->nng.source, c->nng.fd, c->nng.events, on_nng, c) < 0)
+		return false;
+	if (connect(c->nng.fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return false;
+	return send(c->nng.fd, header_req, SP_HEADER_BYTES, MSG_NOSIGNAL) == SP_HEADER_BYTES;
+}
+
+static void client_has_header(struct connection *c)
+{
+	int rc = read_header(c, c->client.fd);
+
+	if (rc == 0)
+		return;
+	if (rc < 0 || memcmp(c->header, header_req, SP_HEADER_BYTES) != 0) {
+		c->gate->counters.refused_header++;
+		connection_close(c);
+		return;
+	}
+	if (!connect_nng(c)) {
+		connection_close(c);
+		return;
+	}
+	c->state = CONNECTION_NEGOTIATE;
+	c->header_len = 0;
+	end_want(&c->client, 0);
+}
+
+static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct connection *c = arg;
+
+	(void)source;
+	(void)fd;
+	if (c->state == CONNECTION_HEADER)
+		client_has_header(c);
+	else if (c->state == CONNECTION_RELAY)
+		relay_event(c, &c->client, &c->nng, events);
+	return 0;
+}
+
+int connection_open(struct gate *gate, int fd, pid_t pid, struct err *err)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		close(fd);
+		return err_oom(err);
+	}
+	c->gate = gate;
+	c->pid = pid;
+	c->active_ms = clock_now_ms();
+	c->nng.fd = -1;
+	c->client.fd = fd;
+	c->client.events = EPOLLIN;
+	DL_APPEND(gate->connections, c);
+	gate->counters.open++;
+	if (sd_event_add_io(gate->loop, &c->client.source, fd, EPOLLIN, on_client, c) < 0) {
+		connection_close(c);
+		return err_oom(err);
+	}
+	client_has_header(c); /* it is there already, as a rule */
+	return 0;
+}
+
+int64_t connection_expires_ms(const struct connection *c)
+{
+	switch (c->state) {
+	case CONNECTION_HEADER:
+		return c->active_ms + c->gate->config.handshake_ms;
+	case CONNECTION_NEGOTIATE:
+		return c->client.fd < 0 ? INT64_MAX : c->active_ms + c->gate->config.handshake_ms;
+	default:
+		return c->active_ms + c->gate->config.idle_ms;
+	}
+}
+
+void connection_expire(struct connection *c)
+{
+	if (c->state == CONNECTION_HEADER)
+		c->gate->counters.refused_header++;
+	if (c->state == CONNECTION_NEGOTIATE)
+		end_release(&c->client);
+	else
+		connection_close(c);
+}

@@ -1,0 +1,386 @@
+#include "agent/server/server.h"
+
+#include "agent/agent.h"
+#include "agent/server/call.h"
+#include "agent/server/record.h"
+#include "agent/server/replay.h"
+#include "agent/server/worker.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/log.h"
+#include "shared/base/text.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <systemd/sd-event.h>
+#include <utlist.h>
+
+/* The timers of the server may be this late. */
+#define BACKUP_ACCURACY_US 10000
+#define REPLAY_ACCURACY_US (10 * 1000 * 1000)
+
+/* How long server_close() waits for answers to leave. */
+#define DRAIN_MS 200
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+struct server {
+	struct agent *agent;
+	char *private_path;
+	int lock_fd; /* held while we serve: one agent a private directory */
+	struct workers *workers;
+	struct replay *replay;
+	struct recorder *recorder;
+	struct call *calls; /* not yet answered */
+	size_t in_flight;
+	sd_event_source *backup; /* fires when a handler is late */
+	sd_event_source *forget; /* drops old replies */
+};
+
+/* --- answers -------------------------------------------------------------------------------------- */
+
+static void pack_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
+		       const struct err *err, uint8_t **ret_bytes, size_t *ret_len)
+{
+	Berth__Node__V1__Reply reply = BERTH__NODE__V1__REPLY__INIT;
+	Berth__Node__V1__Status status = BERTH__NODE__V1__STATUS__INIT;
+	cleanup_free uint8_t *payload = NULL;
+
+	reply.call_id = (ProtobufCBinaryData){ id_len, (uint8_t *)id };
+	reply.protocol = WIRE_PROTOCOL;
+	reply.status = &status;
+	if (err) {
+		status_from_err(err, &status);
+	} else {
+		reply.payload.len = protobuf_c_message_get_packed_size(msg);
+		payload = malloc(reply.payload.len ? reply.payload.len : 1);
+		if (payload)
+			protobuf_c_message_pack(msg, payload);
+		reply.payload.data = payload;
+	}
+	*ret_len = berth__node__v1__reply__get_packed_size(&reply);
+	*ret_bytes = err || payload ? malloc(*ret_len) : NULL;
+	if (*ret_bytes)
+		berth__node__v1__reply__pack(&reply, *ret_bytes);
+}
+
+/* The reply's bytes, or those of the error that there cannot be one; '*err' then points to 'spare'.
+ * Caller frees; NULL when there is no memory even for that. */
+static uint8_t *make_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
+			   const struct err **err, struct err *spare, size_t *ret_len)
+{
+	uint8_t *bytes;
+
+	pack_reply(id, id_len, msg, *err, &bytes, ret_len);
+	if (bytes && *ret_len <= WIRE_MAX_BYTES)
+		return bytes;
+	free(bytes);
+	if (bytes)
+		err_set(spare, ERR_RESOURCE_EXHAUSTED, 0,
+			"the reply of %zu bytes is over the limit of %d", *ret_len, WIRE_MAX_BYTES);
+	else
+		err_oom(spare);
+	*err = spare;
+	pack_reply(id, id_len, NULL, spare, &bytes, ret_len);
+	return bytes;
+}
+
+static void refuse(struct worker *w, const uint8_t *id, size_t id_len, const struct err *err)
+{
+	struct err spare;
+	size_t len;
+	cleanup_free uint8_t *bytes = make_reply(id, id_len, NULL, &err, &spare, &len);
+
+	worker_send(w, bytes, len);
+}
+
+static void forget_arm(struct server *server)
+{
+	int64_t left_ms = replay_expire(server->replay);
+
+	if (left_ms < 0) {
+		sd_event_source_set_enabled(server->forget, SD_EVENT_OFF);
+		return;
+	}
+	sd_event_source_set_time_relative(server->forget, (uint64_t)left_ms * 1000);
+	sd_event_source_set_enabled(server->forget, SD_EVENT_ONESHOT);
+}
+
+static int on_forget(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source;
+	(void)usec;
+	forget_arm(arg);
+	return 0;
+}
+
+/* call_answer_fn: the call's callers get their answer, which for a mutation is remembered. */
+static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
+		      const struct err *err)
+{
+	struct server *server = arg;
+	struct worker *w, *next;
+	struct err spare;
+	size_t len;
+	cleanup_free uint8_t *bytes =
+		make_reply(call->id, sizeof(call->id), msg, &err, &spare, &len);
+	bool first = replay_count(server->replay) == 0;
+
+	DL_DELETE(server->calls, call);
+	server->in_flight--;
+	replay_finish(server->replay, call->id, call->target.reads ? NULL : bytes, len);
+	if (first && replay_count(server->replay) > 0)
+		forget_arm(server);
+	for (w = call->waiters; w; w = next) {
+		next = worker_next(w);
+		worker_send(w, bytes, len);
+	}
+	call->waiters = NULL;
+	recorder_add(server->recorder, call, err);
+}
+
+/* --- late handlers -------------------------------------------------------------------------------- */
+
+static int64_t backup_ms(const struct call *call)
+{
+	return call->by.at_ms + CALL_BACKUP_MS;
+}
+
+/* Arms the timer for the first call that may be late. A call that ends does not move it: it fires
+ * once in vain instead. */
+static void backup_arm(struct server *server)
+{
+	int64_t first = INT64_MAX;
+	struct call *call;
+	uint64_t armed_us;
+	int on;
+
+	DL_FOREACH (server->calls, call) {
+		if (backup_ms(call) < first)
+			first = backup_ms(call);
+	}
+	sd_event_source_get_enabled(server->backup, &on);
+	sd_event_source_get_time(server->backup, &armed_us);
+	if (first == INT64_MAX || (on && armed_us <= (uint64_t)first * 1000))
+		return;
+	sd_event_source_set_time(server->backup, (uint64_t)first * 1000);
+	sd_event_source_set_enabled(server->backup, SD_EVENT_ONESHOT);
+}
+
+static int on_backup(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct server *server = arg;
+	int64_t now = clock_now_ms();
+	struct call *call, *next;
+	struct err err;
+
+	(void)source;
+	(void)usec;
+	DL_FOREACH_SAFE(server->calls, call, next)
+	{
+		if (backup_ms(call) > now)
+			continue;
+		err_set(&err, ERR_DEADLINE_EXCEEDED, 0,
+			"%s did not end in time; it may still go on", call->target.method->name);
+		call_give_up(call, &err);
+	}
+	backup_arm(server);
+	return 0;
+}
+
+/* --- requests ------------------------------------------------------------------------------------- */
+
+static uint64_t digest_of(const Berth__Node__V1__Request *req)
+{
+	uint64_t digest = REPLAY_DIGEST_START;
+
+	digest = replay_digest(digest, req->service, strlen(req->service) + 1);
+	digest = replay_digest(digest, req->method, strlen(req->method) + 1);
+	return replay_digest(digest, req->payload.data, req->payload.len);
+}
+
+static int check_envelope(const Berth__Node__V1__Request *req, struct err *err)
+{
+	if (req->call_id.len != WIRE_CALL_ID_BYTES)
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "a call id has %d bytes, not %zu",
+			       WIRE_CALL_ID_BYTES, req->call_id.len);
+	if (req->protocol == 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, 0,
+			       "the request names no protocol version");
+	return 0;
+}
+
+static int start_call(struct server *server, struct worker *w, const Berth__Node__V1__Request *req,
+		      uint64_t digest, struct err *err)
+{
+	struct dispatch_target target;
+	ProtobufCMessage *msg;
+	struct call *call;
+
+	if (dispatch_find(req->service, req->method, req->protocol, &target, err) < 0)
+		return -1;
+	if (wire_unpack(target.method->input, req->payload.data, req->payload.len, &msg, err) < 0)
+		return err_wrap(err, "%s", target.method->name);
+	if (call_new(server->agent, &target, req->call_id.data, req->timeout_ms, msg, &call, err) <
+	    0)
+		return -1;
+	call->answer = on_answer;
+	call->answer_arg = server;
+	worker_wait(w, &call->waiters);
+	DL_APPEND(server->calls, call);
+	server->in_flight++;
+	if (replay_begin(server->replay, call->id, digest, call, err) < 0)
+		log_debug("call will not be joined: %s", err->msg);
+	backup_arm(server);
+	call_invoke(call);
+	return 0;
+}
+
+/* A request that was seen before joins the running call or gets the same reply. */
+static int serve(struct server *server, struct worker *w, const Berth__Node__V1__Request *req,
+		 struct err *err)
+{
+	uint64_t digest = digest_of(req);
+	struct replay_found found;
+
+	if (!replay_find(server->replay, req->call_id.data, digest, &found, err))
+		return start_call(server, w, req, digest, err);
+	if (found.call)
+		worker_wait(w, &found.call->waiters);
+	else if (found.reply)
+		worker_send(w, found.reply, found.reply_len);
+	else
+		return -1;
+	return 0;
+}
+
+/* worker_request_fn */
+static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t len, bool busy)
+{
+	const ProtobufCMessageDescriptor *desc = &berth__node__v1__request__descriptor;
+	struct server *server = arg;
+	Berth__Node__V1__Request *req;
+	ProtobufCMessage *msg;
+	struct err err;
+
+	if (wire_unpack(desc, bytes, len, &msg, &err) < 0) {
+		refuse(w, NULL, 0, &err);
+		return;
+	}
+	req = (Berth__Node__V1__Request *)msg;
+	if (busy) {
+		err_set(&err, ERR_RESOURCE_EXHAUSTED, 0, "the agent is busy with %zu calls",
+			server->in_flight);
+		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
+		refuse(w, req->call_id.data, req->call_id.len, &err);
+	} else if (check_envelope(req, &err) < 0 || serve(server, w, req, &err) < 0) {
+		refuse(w, req->call_id.data, req->call_id.len, &err);
+	}
+	protobuf_c_message_free_unpacked(msg, NULL);
+}
+
+/* --- life ----------------------------------------------------------------------------------------- */
+
+/* A second agent on the same directory would make nng probe the first one's socket by connect and
+ * close, which ends an nng 1.5.2 listener (security-faults.md P1): so this lock comes first. */
+static int lock_private_dir(struct server *server, const char *dir, struct err *err)
+{
+	cleanup_free char *lock = text_format("%s/lock", dir);
+
+	if (!lock)
+		return err_oom(err);
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "make directory '%s'", dir);
+	server->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (server->lock_fd < 0)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "open '%s'", lock);
+	if (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return err_set(err, ERR_FAILED_PRECONDITION, 0,
+			       "another agent serves from '%s'; end it first", dir);
+	unlink(server->private_path);
+	return 0;
+}
+
+static int add_timers(struct server *server, struct err *err)
+{
+	sd_event *loop = server->agent->loop;
+	int rc;
+
+	rc = sd_event_add_time(loop, &server->backup, CLOCK_MONOTONIC, 0, BACKUP_ACCURACY_US,
+			       on_backup, server);
+	if (rc >= 0)
+		rc = sd_event_add_time(loop, &server->forget, CLOCK_MONOTONIC, 0,
+				       REPLAY_ACCURACY_US, on_forget, server);
+	if (rc < 0)
+		return err_set(err, ERR_INTERNAL, -rc, "server: add timers");
+	sd_event_source_set_enabled(server->backup, SD_EVENT_OFF);
+	sd_event_source_set_enabled(server->forget, SD_EVENT_OFF);
+	return 0;
+}
+
+DEFINE_CLEANUP(server, struct server *, server_close)
+
+int server_open(struct agent *agent, struct server **ret_server, struct err *err)
+{
+	cleanup_with(server) struct server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return err_oom(err);
+	server->agent = agent;
+	server->lock_fd = -1;
+	server->private_path = text_format("%s/admin.sock", agent->config.private_dir);
+	if (!server->private_path)
+		return err_oom(err);
+	if (lock_private_dir(server, agent->config.private_dir, err) < 0 ||
+	    replay_new(&replay_limits_default, &server->replay, err) < 0 ||
+	    recorder_new(JOURNAL_SOCKET, &server->recorder, err) < 0 ||
+	    add_timers(server, err) < 0 ||
+	    workers_open(server->private_path, agent->loop, on_request, server, &server->workers,
+			 err) < 0)
+		return -1;
+	*ret_server = TAKE(server);
+	return 0;
+}
+
+static void answer_all(struct server *server)
+{
+	struct call *call, *next;
+	struct err err;
+
+	err_set(&err, ERR_UNAVAILABLE, 0, "the agent is stopping");
+	err_explain(&err, "AGENT_STOPPING", NULL);
+	DL_FOREACH_SAFE(server->calls, call, next)
+	{
+		call_give_up(call, &err);
+	}
+}
+
+void server_close(struct server *server)
+{
+	if (!server)
+		return;
+	if (server->workers) {
+		answer_all(server);
+		workers_close(server->workers, deadline_in_ms(DRAIN_MS));
+	}
+	sd_event_source_disable_unref(server->backup);
+	sd_event_source_disable_unref(server->forget);
+	replay_free(server->replay);
+	recorder_free(server->recorder);
+	if (server->lock_fd >= 0)
+		close(server->lock_fd);
+	free(server->private_path);
+	free(server);
+}
+
+const char *server_private_path(const struct server *server)
+{
+	return server->private_path;
+}
+
+size_t server_in_flight(const struct server *server)
+{
+	return server->in_flight;
+}

@@ -1,0 +1,103 @@
+#include "agent/server/watchdog.h"
+
+#include "agent/server/notify.h"
+#include "agent/server/probe.h"
+#include "shared/base/cleanup.h"
+#include "shared/base/log.h"
+
+#include <string.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+struct watchdog {
+	struct watchdog_config config;
+	char *socket_path;
+	sd_event *loop;
+	sd_event_source *timer;
+	struct probe *probe; /* under way */
+};
+
+int64_t watchdog_interval_ms(void)
+{
+	uint64_t us = 0;
+
+	return sd_watchdog_enabled(0, &us) > 0 ? (int64_t)(us / 1000) : 0;
+}
+
+void watchdog_tell_systemd(void *arg)
+{
+	(void)arg;
+	notify("WATCHDOG=1");
+}
+
+/* Half the interval and a bit less, so that one lost ping is made up for in time. */
+static int64_t ping_every_ms(const struct watchdog *watchdog)
+{
+	return watchdog->config.interval_ms * 9 / 20;
+}
+
+static void on_answer(void *arg, const struct Berth__Node__V1__HealthReply *reply,
+		      const struct err *err)
+{
+	struct watchdog *watchdog = arg;
+
+	(void)reply;
+	watchdog->probe = NULL;
+	/* Not healthy is an answer all the same: a restart would cure neither disk nor runtime. */
+	if (err)
+		log_note("watchdog: %s", err->msg);
+	else
+		watchdog->config.alive(watchdog->config.arg);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct watchdog *watchdog = arg;
+	int64_t every_ms = ping_every_ms(watchdog);
+	struct err err;
+
+	(void)usec;
+	probe_cancel(TAKE(watchdog->probe));
+	if (probe_start(watchdog->loop, watchdog->socket_path, deadline_in_ms(every_ms), on_answer,
+			watchdog, &watchdog->probe, &err) < 0)
+		log_note("watchdog: %s", err.msg);
+	sd_event_source_set_time_relative(source, (uint64_t)every_ms * 1000);
+	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+DEFINE_CLEANUP(watchdog, struct watchdog *, watchdog_close)
+
+int watchdog_open(struct sd_event *loop, const struct watchdog_config *config,
+		  struct watchdog **ret_watchdog, struct err *err)
+{
+	cleanup_with(watchdog) struct watchdog *watchdog = calloc(1, sizeof(*watchdog));
+	int rc;
+
+	if (!watchdog)
+		return err_oom(err);
+	watchdog->config = *config;
+	watchdog->loop = sd_event_ref(loop);
+	watchdog->socket_path = strdup(config->socket_path);
+	if (!watchdog->socket_path)
+		return err_oom(err);
+	/* A tenth of the period late at most: the pings may share a wake-up with other timers. */
+	rc = sd_event_add_time_relative(loop, &watchdog->timer, CLOCK_MONOTONIC, 0,
+					(uint64_t)config->interval_ms * 1000 / 20, on_timer,
+					watchdog);
+	if (rc < 0)
+		return err_set(err, ERR_INTERNAL, -rc, "watchdog: serve the loop");
+	*ret_watchdog = TAKE(watchdog);
+	return 0;
+}
+
+void watchdog_close(struct watchdog *watchdog)
+{
+	if (!watchdog)
+		return;
+	probe_cancel(watchdog->probe);
+	sd_event_source_disable_unref(watchdog->timer);
+	sd_event_unref(watchdog->loop);
+	free(watchdog->socket_path);
+	free(watchdog);
+}

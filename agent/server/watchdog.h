@@ -1,0 +1,31 @@
+#pragma once
+/*
+ * systemd's watchdog, fed by complete calls through the public socket (security-faults.md 1.5): what
+ * it is told is that a client would be served, not that a timer fires.
+ */
+#include "shared/base/err.h"
+
+#include <stdint.h>
+
+struct sd_event;
+struct watchdog;
+
+/* Tells whoever wants to know that the agent lives; notify() but in tests. */
+typedef void watchdog_alive_fn(void *arg);
+
+struct watchdog_config {
+	const char *socket_path; /* copied */
+	int64_t interval_ms;     /* of the one who watches: an answer is due before it is over */
+	watchdog_alive_fn *alive;
+	void *arg;
+};
+
+/* Milliseconds between signs of life that systemd asks for, 0: none (sd_watchdog_enabled(3)). */
+int64_t watchdog_interval_ms(void);
+
+/* watchdog_alive_fn: tells systemd. */
+void watchdog_tell_systemd(void *arg);
+
+int watchdog_open(struct sd_event *loop, const struct watchdog_config *config,
+		  struct watchdog **ret_watchdog, struct err *err);
+void watchdog_close(struct watchdog *watchdog);

@@ -1,0 +1,315 @@
+#include "agent/server/worker.h"
+
+#include "shared/base/cleanup.h"
+#include "shared/base/text.h"
+#include "shared/wire/wire.h"
+
+#include <errno.h>
+#include <nng/nng.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <systemd/sd-event.h>
+#include <unistd.h>
+#include <utlist.h>
+
+/* Receivers that are kept when there is nothing to do. Two: while one of them sends, and is not yet
+ * receiving again, the other takes the next request. */
+#define RECEIVERS_KEPT 2
+
+enum worker_state { WORKER_RECEIVING, WORKER_BUSY, WORKER_SENDING };
+
+struct worker {
+	struct workers *workers;
+	enum worker_state state;
+	nng_ctx ctx;
+	nng_aio *aio;
+	struct worker *next_waiter;
+	struct worker *next_rung; /* under 'lock' */
+	struct worker *prev, *next;
+};
+
+struct workers {
+	sd_event *loop;
+	worker_request_fn *fn;
+	void *arg;
+	nng_socket socket;
+	bool open; /* 'socket' is */
+	bool closing;
+	int bell; /* eventfd, rung by nng's threads */
+	sd_event_source *source;
+	struct worker *all;
+	unsigned receiving, busy, sending;
+
+	pthread_mutex_t lock;
+	struct worker *rung; /* whose operation has ended; newest first */
+};
+
+/* On a thread of nng's: nothing but this may be done here. */
+static void on_nng_done(void *arg)
+{
+	struct worker *w = arg;
+	struct workers *workers = w->workers;
+	bool first;
+
+	pthread_mutex_lock(&workers->lock);
+	first = !workers->rung;
+	w->next_rung = workers->rung;
+	workers->rung = w;
+	pthread_mutex_unlock(&workers->lock);
+	if (first)
+		eventfd_write(workers->bell, 1);
+}
+
+static void receive(struct worker *w)
+{
+	w->state = WORKER_RECEIVING;
+	w->workers->receiving++;
+	nng_ctx_recv(w->ctx, w->aio);
+}
+
+static void worker_free(struct worker *w)
+{
+	DL_DELETE(w->workers->all, w);
+	nng_ctx_close(w->ctx);
+	nng_aio_free(w->aio);
+	free(w);
+}
+
+static int worker_add(struct workers *workers, struct err *err)
+{
+	struct worker *w = calloc(1, sizeof(*w));
+	int rv;
+
+	if (!w)
+		return err_oom(err);
+	w->workers = workers;
+	rv = nng_ctx_open(&w->ctx, workers->socket);
+	if (rv == 0) {
+		rv = nng_aio_alloc(&w->aio, on_nng_done, w);
+		if (rv != 0)
+			nng_ctx_close(w->ctx);
+	}
+	if (rv != 0) {
+		free(w);
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, 0, "nng: %s", nng_strerror(rv));
+	}
+	DL_APPEND(workers->all, w);
+	receive(w);
+	return 0;
+}
+
+/* No operation of the worker is under way. */
+static void worker_idle(struct worker *w)
+{
+	if (w->workers->closing || w->workers->receiving >= RECEIVERS_KEPT)
+		worker_free(w);
+	else
+		receive(w);
+}
+
+static void ensure_receiver(struct workers *workers)
+{
+	struct err err;
+
+	/* When it fails, the next worker that becomes idle receives. */
+	if (workers->receiving == 0)
+		worker_add(workers, &err);
+}
+
+static void received(struct worker *w)
+{
+	struct workers *workers = w->workers;
+	int rv = nng_aio_result(w->aio);
+	nng_msg *msg;
+
+	workers->receiving--;
+	if (rv == NNG_ECLOSED || workers->closing) {
+		if (rv == 0)
+			nng_msg_free(nng_aio_get_msg(w->aio));
+		worker_free(w);
+		return;
+	}
+	if (rv != 0) {
+		receive(w);
+		return;
+	}
+	msg = nng_aio_get_msg(w->aio);
+	w->state = WORKER_BUSY;
+	workers->busy++;
+	ensure_receiver(workers);
+	workers->fn(workers->arg, w, nng_msg_body(msg), nng_msg_len(msg),
+		    workers->busy > WORKERS_BUSY_MAX);
+	nng_msg_free(msg);
+}
+
+static void sent(struct worker *w)
+{
+	w->workers->sending--;
+	if (nng_aio_result(w->aio) != 0)
+		nng_msg_free(nng_aio_get_msg(w->aio));
+	worker_idle(w);
+}
+
+/* Oldest first. */
+static struct worker *take_rung(struct workers *workers)
+{
+	struct worker *list, *reversed = NULL, *next;
+
+	pthread_mutex_lock(&workers->lock);
+	list = workers->rung;
+	workers->rung = NULL;
+	pthread_mutex_unlock(&workers->lock);
+	for (; list; list = next) {
+		next = list->next_rung;
+		list->next_rung = reversed;
+		reversed = list;
+	}
+	return reversed;
+}
+
+static int on_bell(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct workers *workers = arg;
+	struct worker *w, *next;
+	eventfd_t rings;
+
+	(void)source;
+	(void)events;
+	eventfd_read(fd, &rings);
+	for (w = take_rung(workers); w; w = next) {
+		next = w->next_rung;
+		if (w->state == WORKER_RECEIVING)
+			received(w);
+		else
+			sent(w);
+	}
+	return 0;
+}
+
+void worker_send(struct worker *w, const uint8_t *bytes, size_t len)
+{
+	nng_msg *msg = NULL;
+
+	w->workers->busy--;
+	if (!bytes || nng_msg_alloc(&msg, len) != 0) {
+		worker_idle(w);
+		return;
+	}
+	memcpy(nng_msg_body(msg), bytes, len);
+	w->state = WORKER_SENDING;
+	w->workers->sending++;
+	nng_aio_set_msg(w->aio, msg);
+	nng_ctx_send(w->ctx, w->aio);
+}
+
+void worker_wait(struct worker *w, struct worker **list)
+{
+	w->next_waiter = *list;
+	*list = w;
+}
+
+struct worker *worker_next(const struct worker *w)
+{
+	return w->next_waiter;
+}
+
+static int listen_on(struct workers *workers, const char *path, struct err *err)
+{
+	cleanup_free char *url = text_format("ipc://%s", path);
+	nng_listener listener;
+	int rv;
+
+	if (!url)
+		return err_oom(err);
+	rv = nng_rep0_open(&workers->socket);
+	workers->open = rv == 0;
+	if (rv == 0)
+		rv = nng_socket_set_size(workers->socket, NNG_OPT_RECVMAXSZ, WIRE_MAX_BYTES);
+	if (rv == 0)
+		rv = nng_listener_create(&listener, workers->socket, url);
+	if (rv == 0)
+		rv = nng_listener_set_size(listener, NNG_OPT_RECVMAXSZ, WIRE_MAX_BYTES);
+	if (rv == 0)
+		rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+	if (rv == 0)
+		rv = nng_listener_start(listener, 0);
+	if (rv != 0)
+		return err_set(err, ERR_FAILED_PRECONDITION, 0, "listen on '%s': %s", path,
+			       nng_strerror(rv));
+	return 0;
+}
+
+/* The socket has closed: what was under way has failed, or has just succeeded unseen. */
+static void worker_discard(struct worker *w)
+{
+	bool ok;
+
+	nng_aio_wait(w->aio);
+	ok = nng_aio_result(w->aio) == 0;
+	if ((w->state == WORKER_RECEIVING && ok) || (w->state == WORKER_SENDING && !ok))
+		nng_msg_free(nng_aio_get_msg(w->aio));
+	nng_aio_free(w->aio);
+	free(w);
+}
+
+static void workers_free(struct workers *workers)
+{
+	struct worker *w, *next;
+
+	if (!workers)
+		return;
+	if (workers->open)
+		nng_close(workers->socket);
+	DL_FOREACH_SAFE(workers->all, w, next)
+	{
+		worker_discard(w);
+	}
+	sd_event_source_disable_unref(workers->source);
+	sd_event_unref(workers->loop);
+	if (workers->bell >= 0)
+		close(workers->bell);
+	pthread_mutex_destroy(&workers->lock);
+	free(workers);
+}
+DEFINE_CLEANUP(workers, struct workers *, workers_free)
+
+int workers_open(const char *path, struct sd_event *loop, worker_request_fn *fn, void *arg,
+		 struct workers **ret_workers, struct err *err)
+{
+	cleanup_with(workers) struct workers *workers = calloc(1, sizeof(*workers));
+	int rc;
+
+	if (!workers)
+		return err_oom(err);
+	pthread_mutex_init(&workers->lock, NULL);
+	workers->loop = sd_event_ref(loop);
+	workers->fn = fn;
+	workers->arg = arg;
+	workers->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (workers->bell < 0)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make an eventfd");
+	rc = sd_event_add_io(loop, &workers->source, workers->bell, EPOLLIN, on_bell, workers);
+	if (rc < 0)
+		return err_set(err, ERR_INTERNAL, -rc, "server: serve the loop");
+	if (listen_on(workers, path, err) < 0)
+		return -1;
+	for (int i = 0; i < RECEIVERS_KEPT; i++) {
+		if (worker_add(workers, err) < 0)
+			return -1;
+	}
+	*ret_workers = TAKE(workers);
+	return 0;
+}
+
+void workers_close(struct workers *workers, struct deadline by)
+{
+	workers->closing = true;
+	while (workers->sending > 0 && !deadline_is_over(by)) {
+		if (sd_event_run(workers->loop, (uint64_t)deadline_left_ms(by) * 1000) < 0)
+			break;
+	}
+	workers_free(workers);
+}

@@ -1,0 +1,41 @@
+#pragma once
+/*
+ * nng's REP contexts as workers of the loop. A worker receives a request, is busy until it is told
+ * to send, sends, and receives again. They are opened on demand so that one is always free to
+ * receive; a few more than that are kept, the rest is closed (DESIGN.md D4b).
+ *
+ * nng's threads do nothing but put a worker on a list and ring an eventfd (security-faults.md P8);
+ * a receive is posted only after the send before it has completed (P6).
+ */
+#include "shared/base/deadline.h"
+#include "shared/base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sd_event;
+struct worker;
+struct workers;
+
+/* Requests that may be in hand at once; a further one is handed over with 'busy' set. */
+#define WORKERS_BUSY_MAX 64
+
+/* 'bytes' are borrowed until it returns. It, or what it starts, ends in one worker_send(). */
+typedef void worker_request_fn(void *arg, struct worker *w, const uint8_t *bytes, size_t len,
+			       bool busy);
+
+/* Listens on 'path' (mode 0600) and serves the loop; strings are copied. */
+int workers_open(const char *path, struct sd_event *loop, worker_request_fn *fn, void *arg,
+		 struct workers **ret_workers, struct err *err);
+
+/* Takes no more requests, runs the loop until every answer has left or 'by', and closes. Not from
+ * within the loop. */
+void workers_close(struct workers *workers, struct deadline by);
+
+/* Answers the request in hand; the bytes are copied. NULL: there is no answer (out of memory). */
+void worker_send(struct worker *w, const uint8_t *bytes, size_t len);
+
+/* Puts the worker in front of a list of those who wait for one answer. */
+void worker_wait(struct worker *w, struct worker **list);
+struct worker *worker_next(const struct worker *w);

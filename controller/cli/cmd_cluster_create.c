@@ -1,0 +1,224 @@
+#include "controller/cli/fields.h"
+#include "controller/cli/input.h"
+#include "controller/cli/invocation.h"
+#include "controller/cli/plan_print.h"
+#include "controller/cli/print.h"
+#include "shared/base/parse.h"
+
+#include <string.h>
+
+static int add_nodes(struct cluster_config *config, enum node_role role, int64_t count,
+		     struct err *err)
+{
+	for (int64_t i = 0; i < count; i++) {
+		if (!cluster_config_add_node(config, role))
+			return err_oom(err);
+	}
+	return 0;
+}
+
+static int config_from_flags(const struct options *opt, struct cluster_config **ret_config,
+			     struct err *err)
+{
+	cleanup_with(cluster_config) struct cluster_config *config = cluster_config_new();
+	int64_t control_planes = opt->control_planes < 0 ? 1 : opt->control_planes;
+
+	if (!config)
+		return err_oom(err);
+	/* A fresh configuration has one control plane already. */
+	if (add_nodes(config, NODE_CONTROL_PLANE, control_planes - 1, err) < 0 ||
+	    add_nodes(config, NODE_WORKER, opt->workers < 0 ? 0 : opt->workers, err) < 0)
+		return -1;
+	*ret_config = TAKE(config);
+	return 0;
+}
+
+static int config_from_file(const struct options *opt, struct cluster_config **ret_config,
+			    struct err *err)
+{
+	cleanup_with(text) struct text text = { 0 };
+
+	if (opt->workers >= 0 || opt->control_planes >= 0)
+		return usage_error(err, "--config says which nodes there are: no --workers or "
+					"--control-planes beside it");
+	if (input_read(opt->config, &text, err) < 0)
+		return -1;
+	return cluster_config_read(opt->config, text_str(&text), text.len, ret_config, err);
+}
+
+/* kind's order: flag, environment, file, default. */
+static const char *cluster_name(const struct invocation *inv, const struct cluster_config *config)
+{
+	if (!invocation_has_cluster(inv) && config->name && *config->name)
+		return config->name;
+	return invocation_cluster(inv);
+}
+
+static void print_warnings(const struct invocation *inv, const struct strv *warnings)
+{
+	for (size_t i = 0; i < warnings->count; i++)
+		invocation_note(inv, "warning: %s", warnings->items[i]);
+}
+
+static int read_config(struct invocation *inv, struct cluster_config **ret_config, struct err *err)
+{
+	cleanup_with(strv) struct strv warnings = { 0 };
+	cleanup_with(cluster_config) struct cluster_config *config = NULL;
+	int result = inv->opt->config ? config_from_file(inv->opt, &config, err)
+				      : config_from_flags(inv->opt, &config, err);
+
+	if (result < 0)
+		return -1;
+	print_warnings(inv, &config->warnings);
+	result = cluster_spec_check(cluster_name(inv, config), inv->opt->image, config, &warnings,
+				    err);
+	print_warnings(inv, &warnings);
+	if (result < 0)
+		return -1;
+	*ret_config = TAKE(config);
+	return 0;
+}
+
+static void go_on(const struct invocation *inv, const char *name,
+		  const struct cluster_config *config)
+{
+	cleanup_free char *flag = NULL;
+
+	if (strcmp(name, CLUSTER_DEFAULT_NAME) != 0)
+		flag = text_format(" --name %s", name);
+	invocation_note(inv, "Cluster '%s' is %s. Go on with:", name,
+			inv->opt->wait_ms == 0 ? "starting" : "ready");
+	invocation_note(inv, "  berth get nodes%s", flag ? flag : "");
+	invocation_note(inv, "  berth apply -f pod.yaml -N %s%s --wait",
+			config->nodes[config->node_count - 1].name, flag ? flag : "");
+	invocation_note(inv, "  berth delete cluster%s", flag ? flag : "");
+}
+
+static void line(struct json_object *row, struct text *text)
+{
+	text_addf(text, "cluster/%s %s", field_str(row, "cluster"), field_str(row, "result"));
+}
+
+static int print_result(struct invocation *inv, const char *name,
+			const struct cluster_config *config, int64_t millis, struct err *err)
+{
+	static const struct listing listing = {
+		.noun = "cluster",
+		.name_path = "cluster",
+		.line = line,
+	};
+	cleanup_json struct json_object *rows = json_object_new_array();
+	struct json_object *row = row_add(rows), *nodes;
+
+	field_text(row, "cluster", name);
+	field_text(row, "result", "created");
+	field_text(row, "provider", provider_name(inv->provider));
+	field_int(row, "millis", millis);
+	nodes = field_array(row, "nodes");
+	for (size_t i = 0; i < config->node_count; i++)
+		json_object_array_add(nodes, json_object_new_string(config->nodes[i].name));
+	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+}
+
+/* --wait bounds the whole create; none at all with 0. */
+static struct create_options create_options(struct invocation *inv)
+{
+	const struct options *opt = inv->opt;
+
+	if (opt->wait_ms > 0)
+		inv->by = deadline_min(inv->by, deadline_in_ms(opt->wait_ms));
+	return (struct create_options){
+		.image = opt->image,
+		.wait = opt->wait_ms != 0,
+		.retain = opt->retain,
+	};
+}
+
+static int print_plan(struct invocation *inv, const struct cluster_ctx *ctx,
+		      const struct cluster_config *config, const struct create_options *options,
+		      struct err *err)
+{
+	cleanup_with(plan) struct plan plan = { 0 };
+
+	if (cluster_prepare_create(ctx, config, options, &plan, err) < 0)
+		return -1;
+	return plan_print(inv->out, invocation_format(inv), &plan, err);
+}
+
+static int create(struct invocation *inv, const char *name, const struct cluster_config *config,
+		  struct err *err)
+{
+	struct create_options options = create_options(inv);
+	int64_t began = clock_now_ms();
+	struct cluster_ctx ctx;
+
+	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0)
+		return -1;
+	if (inv->opt->dry_run)
+		return print_plan(inv, &ctx, config, &options, err);
+	if (cluster_create(&ctx, config, &options, err) < 0)
+		return -1;
+	if (print_result(inv, name, config, clock_now_ms() - began, err) < 0)
+		return -1;
+	go_on(inv, name, config);
+	return 0;
+}
+
+static int run(struct invocation *inv, struct err *err)
+{
+	cleanup_with(cluster_config) struct cluster_config *config = NULL;
+
+	if (read_config(inv, &config, err) < 0)
+		return -1;
+	return create(inv, cluster_name(inv, config), config, err);
+}
+
+static const struct option_spec create_flags[] = {
+	{ .name = "config",
+	  .value = "FILE",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(config),
+	  .help = "kind v1alpha4 cluster file, or - for stdin" },
+	OPTION_ROW_IMAGE,
+	{ .name = "workers",
+	  .value = "N",
+	  .type = OPTION_NUMBER,
+	  OPTION_AT(workers),
+	  .max = 100,
+	  .help = "worker nodes (default: 0)" },
+	{ .name = "control-planes",
+	  .value = "N",
+	  .type = OPTION_NUMBER,
+	  OPTION_AT(control_planes),
+	  .min = 1,
+	  .max = 9,
+	  .help = "control-plane nodes (default: 1)" },
+	{ .name = "wait",
+	  .value = "DUR",
+	  .type = OPTION_DURATION,
+	  OPTION_AT(wait_ms),
+	  .help = "how long it may take until all nodes are ready; 0: do not wait (default: "
+		  "--timeout)" },
+	{ .name = "retain",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(retain),
+	  .help = "when it fails, leave what was made, to look at" },
+	OPTION_ROW_DRY_RUN,
+	{ 0 },
+};
+
+const struct command cmd_cluster_create = {
+	.name = "create cluster",
+	.args = "[NAME]",
+	.summary = "make a cluster and wait until its nodes are ready",
+	.details = "One control plane unless flags or a file say otherwise. When anything fails, "
+		   "or is\n"
+		   "interrupted, all that was made is removed again.",
+	.example = "berth create cluster --name demo --workers 2",
+	.max_args = 1,
+	.flags = CMD_PLANS,
+	.outputs = OUTPUTS_RESULT,
+	.timeout_ms = 300000,
+	.options = create_flags,
+	.run = run,
+};

@@ -1,0 +1,68 @@
+#pragma once
+/*
+ * One run of one command: what was asked for, where results go, and the rooms below, each opened when
+ * first needed, so that a command that only talks to an agent starts no engine.
+ */
+#include "controller/cli/command.h"
+#include "controller/cluster/cluster.h"
+#include "controller/provider/provider.h"
+#include "shared/base/deadline.h"
+#include "shared/base/err.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct progress_view;
+
+struct invocation {
+	const struct command *command;
+	const struct options *opt;
+	const struct strv *args;
+	FILE *out;           /* results */
+	FILE *errs;          /* everything else */
+	const char *cluster; /* --name, or the NAME of a cluster command; NULL: nobody said */
+	const struct interrupt *interrupt;
+	struct deadline by;
+	int exit_code; /* of the first failure told by invocation_fail() */
+
+	/* Opened when needed; ask for them by the functions below. */
+	char *state_dir;
+	struct provider *provider;
+	struct progress_view *view;
+	struct progress progress;
+};
+
+/* 'line' is borrowed. */
+void invocation_init(struct invocation *inv, const struct command_line *line,
+		     const struct interrupt *interrupt, FILE *out, FILE *errs);
+void invocation_release(struct invocation *inv);
+
+enum output_format invocation_format(const struct invocation *inv);
+
+/* What was said, else $BERTH_CLUSTER, else "berth". Borrowed. */
+const char *invocation_cluster(const struct invocation *inv);
+/* Whether somebody said which cluster. */
+bool invocation_has_cluster(const struct invocation *inv);
+
+/* Borrowed; NULL with err on allocation failure. */
+const char *invocation_state_dir(struct invocation *inv, struct err *err);
+
+/* --provider, else $BERTH_PROVIDER, else the first that is installed. Borrowed. No spawn. */
+int invocation_provider(struct invocation *inv, struct provider **ret_provider, struct err *err);
+
+/* All that an operation of the cluster room needs, for the cluster 'name'. Borrowed from 'inv'. */
+int invocation_cluster_ctx(struct invocation *inv, const char *name, struct cluster_ctx *ret_ctx,
+			   struct err *err);
+
+/* --timeout, else the command's default but at least 'least_ms'. Sets inv->by. */
+void invocation_set_deadline(struct invocation *inv, int64_t least_ms);
+
+/* Tells a failure that does not end the command (one of several nodes). Not thread-safe. */
+void invocation_fail(struct invocation *inv, const struct err *err);
+
+/* A remark on stderr, unless --quiet. */
+void invocation_note(const struct invocation *inv, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* ERR_INVALID_ARGUMENT with reason USAGE: what was asked for makes no sense. Returns -1. */
+int usage_error(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

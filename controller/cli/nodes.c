@@ -1,0 +1,429 @@
+#include "controller/cli/nodes.h"
+
+#include "controller/cli/fields.h"
+#include "controller/cli/suggest.h"
+#include "controller/cluster/store.h"
+#include "shared/base/parse.h"
+
+#include <string.h>
+
+/* For the question why an agent does not answer, whatever is left of the command's own time. */
+#define ENGINE_PATIENCE_MS 10000
+
+#define cleanup_nodes __attribute__((cleanup(cleanup_node_list)))
+
+static bool is_glob(const char *word)
+{
+	return strpbrk(word, "*?") != NULL;
+}
+
+static bool has_glob(const struct strv *words)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		if (is_glob(words->items[i]))
+			return true;
+	}
+	return false;
+}
+
+/* "node/x", as -o name prints it. */
+static const char *plain_name(const char *word)
+{
+	return strncmp(word, "node/", 5) == 0 ? word + 5 : word;
+}
+
+static int check_words(const struct strv *words, struct err *err)
+{
+	for (size_t i = 0; i < words->count; i++) {
+		const char *word = plain_name(words->items[i]);
+
+		if (is_glob(word) ? strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789-.*?") ==
+					    strlen(word)
+				  : name_is_valid(word, 253))
+			continue;
+		usage_error(err, "'%s' is no node name", word);
+		return err_explain(err, "BAD_NAME", NULL);
+	}
+	return 0;
+}
+
+static int not_found(const struct invocation *inv, const char *word, const struct node_list *known,
+		     struct err *err)
+{
+	const char *cluster = invocation_cluster(inv);
+	struct suggest suggest;
+
+	err_set(err, ERR_NOT_FOUND, 0, "no node '%s' in cluster '%s'", word, cluster);
+	err_explain(err, "NODE_NOT_FOUND", "'berth get nodes -A' lists what there is");
+	suggest_init(&suggest, word, strlen(word));
+	for (size_t i = 0; known && i < known->count; i++)
+		suggest_try(&suggest, known->items[i]->name);
+	suggest_advise(&suggest, "", err);
+	snprintf(err->node, sizeof(err->node), "%s", word);
+	return -1;
+}
+
+static int no_cluster(const struct invocation *inv, struct err *err)
+{
+	const char *cluster = invocation_cluster(inv);
+
+	err_set(err, ERR_NOT_FOUND, 0, "no cluster '%s'", cluster);
+	err_explain(err, "CLUSTER_NOT_FOUND", NULL);
+	snprintf(err->advice, sizeof(err->advice),
+		 "'berth create cluster --name %s' makes it, 'berth get clusters' lists others",
+		 cluster);
+	return -1;
+}
+
+/* --- what the state directory remembers -------------------------------------------------------- */
+
+static bool may_use(const struct invocation *inv, const struct node *node)
+{
+	if (invocation_has_cluster(inv) && strcmp(node->cluster, invocation_cluster(inv)) != 0)
+		return false;
+	return !inv->opt->provider || strcmp(node->provider, inv->opt->provider) == 0;
+}
+
+static struct node *load(const struct invocation *inv, const char *state_dir, const char *name)
+{
+	struct node *node = NULL;
+	struct err ignored;
+
+	if (store_node_load(state_dir, name, &node, &ignored) < 0)
+		return NULL;
+	if (may_use(inv, node))
+		return node;
+	node_free(node);
+	return NULL;
+}
+
+static struct node *recall(const struct invocation *inv, const char *state_dir, const char *word)
+{
+	struct node *node = load(inv, state_dir, word);
+	char full[320];
+
+	if (node)
+		return node;
+	snprintf(full, sizeof(full), "%s-%s", invocation_cluster(inv), word);
+	return load(inv, state_dir, full);
+}
+
+/* 1: all nodes are remembered, 0: not all. */
+static int recall_all(struct invocation *inv, struct node_list *ret_list, struct err *err)
+{
+	const char *state_dir = invocation_state_dir(inv, err);
+	cleanup_nodes struct node_list list = { 0 };
+
+	if (!state_dir)
+		return -1;
+	for (size_t i = 0; i < inv->opt->nodes.count; i++) {
+		struct node *node = recall(inv, state_dir, plain_name(inv->opt->nodes.items[i]));
+
+		if (!node)
+			return 0;
+		if (node_list_find(&list, node->name))
+			node_free(node);
+		else if (node_list_add(&list, node, err) < 0)
+			return -1;
+	}
+	*ret_list = list;
+	list = (struct node_list){ 0 };
+	return 1;
+}
+
+/* The next command need not ask the engine again. A cache: failing is no matter. */
+static void remember(struct invocation *inv, const struct node_list *list)
+{
+	struct err ignored;
+	const char *state_dir = invocation_state_dir(inv, &ignored);
+
+	for (size_t i = 0; state_dir && i < list->count; i++) {
+		const struct node *node = list->items[i];
+		cleanup_with(node) struct node *known = load(inv, state_dir, node->name);
+
+		if (!known || strcmp(known->run_dir, node->run_dir) != 0)
+			store_node_save(state_dir, node, &ignored);
+	}
+}
+
+/* --- what the engine has ------------------------------------------------------------------------- */
+
+static bool fits(const struct invocation *inv, const struct node *node, const char *word)
+{
+	const char *cluster = invocation_cluster(inv);
+	size_t len = strlen(cluster);
+	bool ours = strcmp(node->cluster, cluster) == 0;
+
+	if (strcmp(node->name, word) == 0)
+		return ours || !invocation_has_cluster(inv);
+	if (!ours)
+		return false;
+	if (name_matches(word, node->name))
+		return true;
+	return strncmp(node->name, cluster, len) == 0 && node->name[len] == '-' &&
+	       name_matches(word, node->name + len + 1);
+}
+
+/* Moves the fitting nodes of 'from' to 'to'. Returns how many it found, those moved before too. */
+static int move_fitting(const struct invocation *inv, const char *word, struct node_list *from,
+			struct node_list *to, struct err *err)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < to->count; i++)
+		found += fits(inv, to->items[i], word);
+	for (size_t i = 0; i < from->count;) {
+		struct node *node = from->items[i];
+
+		if (!fits(inv, node, word)) {
+			i++;
+			continue;
+		}
+		memmove(&from->items[i], &from->items[i + 1],
+			(from->count - i - 1) * sizeof(*from->items));
+		from->count--;
+		if (node_list_add(to, node, err) < 0)
+			return -1;
+		found++;
+	}
+	return found;
+}
+
+static int pick(const struct invocation *inv, const struct strv *names, struct node_list *from,
+		struct node_list *to, struct err *err)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		const char *word = plain_name(names->items[i]);
+		int found = move_fitting(inv, word, from, to, err);
+
+		if (found < 0)
+			return -1;
+		if (found == 0)
+			return not_found(inv, word, from, err);
+	}
+	return 0;
+}
+
+int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist,
+	       struct node_list *ret_list, struct err *err)
+{
+	cleanup_nodes struct node_list all = { 0 }, picked = { 0 };
+	struct provider *provider;
+	bool by_name = names && names->count && !invocation_has_cluster(inv);
+	const char *cluster = by_name || inv->opt->all ? NULL : invocation_cluster(inv);
+
+	if (names && check_words(names, err) < 0)
+		return -1;
+	if (invocation_provider(inv, &provider, err) < 0 ||
+	    provider_list(provider, cluster, inv->by, &all, err) < 0)
+		return -1;
+	if (names && names->count) {
+		if (pick(inv, names, &all, &picked, err) < 0)
+			return -1;
+		*ret_list = picked;
+		picked = (struct node_list){ 0 };
+		return 0;
+	}
+	if (must_exist && all.count == 0)
+		return no_cluster(inv, err);
+	*ret_list = all;
+	all = (struct node_list){ 0 };
+	return 0;
+}
+
+/* --- which of them --------------------------------------------------------------------------------- */
+
+/* Nobody asked for a stopped node by its name: it is left out, and said so. */
+static int drop_stopped(struct invocation *inv, struct node_list *list, struct err *err)
+{
+	size_t kept = 0, stopped = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct node *node = list->items[i];
+
+		if (node->state == NODE_RUNNING || node->state == NODE_UNKNOWN) {
+			list->items[kept++] = node;
+			continue;
+		}
+		stopped++;
+		invocation_note(inv, "node '%s' is %s and left out", node->name,
+				node_state_name(node->state));
+		node_free(node);
+	}
+	list->count = kept;
+	if (kept || !stopped)
+		return 0;
+	err_set(err, ERR_UNAVAILABLE, 0, "no node of cluster '%s' is running",
+		invocation_cluster(inv));
+	err_explain(err, "NODE_NOT_RUNNING", NULL);
+	snprintf(err->advice, sizeof(err->advice), "'berth start cluster --name %s' starts it",
+		 invocation_cluster(inv));
+	return -1;
+}
+
+static int only_one(const struct invocation *inv, const struct node_list *list, struct err *err)
+{
+	cleanup_with(text) struct text names = { 0 };
+
+	if (list->count == 1)
+		return 0;
+	for (size_t i = 0; i < list->count; i++)
+		text_addf(&names, "%s%s", i ? ", " : "", list->items[i]->name);
+	usage_error(err, "on which node? '%s' needs --node; cluster '%s' has: %s",
+		    inv->command->name, invocation_cluster(inv), text_str(&names));
+	return err_explain(err, "NODE_REQUIRED", NULL);
+}
+
+int nodes_select(struct invocation *inv, enum nodes_default fallback, struct node_list *ret_list,
+		 struct err *err)
+{
+	cleanup_nodes struct node_list list = { 0 };
+	const struct strv *words = &inv->opt->nodes;
+	int known = 0;
+
+	if (check_words(words, err) < 0)
+		return -1;
+	if (words->count && !has_glob(words))
+		known = recall_all(inv, &list, err);
+	if (known < 0 || (!known && nodes_list(inv, words, true, &list, err) < 0))
+		return -1;
+	if (!words->count && fallback == NODES_ONE && only_one(inv, &list, err) < 0)
+		return -1;
+	if (!known && fallback == NODES_ALL && (!words->count || has_glob(words)) &&
+	    drop_stopped(inv, &list, err) < 0)
+		return -1;
+	if (!known)
+		remember(inv, &list);
+	*ret_list = list;
+	list = (struct node_list){ 0 };
+	return 0;
+}
+
+/* --- calls ----------------------------------------------------------------------------------------- */
+
+static int not_running(const struct node *node, struct err *err)
+{
+	err_set(err, ERR_UNAVAILABLE, 0, "node '%s' is %s", node->name,
+		node_state_name(node->state));
+	err_explain(err, "NODE_NOT_RUNNING", NULL);
+	snprintf(err->advice, sizeof(err->advice), "'berth start node %s --name %s' starts it",
+		 node->name, node->cluster);
+	snprintf(err->node, sizeof(err->node), "%s", node->name);
+	return -1;
+}
+
+int nodes_client(struct node *node, struct client **ret_client, struct err *err)
+{
+	if (node->state != NODE_RUNNING && node->state != NODE_UNKNOWN)
+		return not_running(node, err);
+	return node_client(node, ret_client, err);
+}
+
+struct asking {
+	const struct node_list *list;
+	node_fn *fn;
+	void *arg;
+	struct json_object **rows; /* one array a node */
+};
+
+static int ask_one(struct node *node, void *arg, struct err *err)
+{
+	struct asking *asking = arg;
+	size_t i = 0;
+
+	while (asking->list->items[i] != node)
+		i++;
+	return asking->fn(node, asking->arg, asking->rows[i], err);
+}
+
+/* What was remembered of the node is no longer so: asked again where the engine says it is. */
+static void ask_again(struct asking *asking, size_t i, struct node *node, struct err *err)
+{
+	json_object_put(asking->rows[i]);
+	asking->rows[i] = json_object_new_array();
+	memset(err, 0, sizeof(*err));
+	asking->fn(node, asking->arg, asking->rows[i], err);
+}
+
+static void explain_one(struct invocation *inv, struct asking *asking, size_t i,
+			const struct node_list *now, struct err *err)
+{
+	const struct node *was = asking->list->items[i];
+	struct node *node = node_list_find(now, was->name);
+
+	if (!node)
+		not_found(inv, was->name, now, err);
+	else if (node->state != NODE_RUNNING)
+		not_running(node, err);
+	else if (strcmp(node->run_dir, was->run_dir) != 0)
+		ask_again(asking, i, node, err);
+}
+
+/* The agent did not answer: the engine knows whether that is because the node is not running. */
+static void explain(struct invocation *inv, struct asking *asking, struct err *errs)
+{
+	cleanup_nodes struct node_list now = { 0 };
+	struct provider *provider;
+	bool asked = false;
+	struct err ignored;
+
+	for (size_t i = 0; i < asking->list->count; i++) {
+		if (strcmp(errs[i].reason, "AGENT_NOT_ANSWERING") != 0)
+			continue;
+		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
+			       provider_list(provider, NULL, deadline_in_ms(ENGINE_PATIENCE_MS),
+					     &now, &ignored) < 0))
+			return;
+		if (!asked)
+			remember(inv, &now);
+		asked = true;
+		explain_one(inv, asking, i, &now, &errs[i]);
+	}
+}
+
+static void tell(struct invocation *inv, const struct err *errs, const struct node_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct err err = errs[i];
+
+		if (err.code == ERR_OK)
+			continue;
+		if (!err.node[0])
+			snprintf(err.node, sizeof(err.node), "%s", list->items[i]->name);
+		invocation_fail(inv, &err);
+	}
+}
+
+static struct json_object *merge(struct json_object **rows, size_t count)
+{
+	struct json_object *all = json_object_new_array();
+
+	for (size_t i = 0; i < count; i++) {
+		for (size_t j = 0; j < json_object_array_length(rows[i]); j++)
+			json_object_array_add(all, json_object_get(
+							   json_object_array_get_idx(rows[i], j)));
+		json_object_put(rows[i]);
+	}
+	return all;
+}
+
+int nodes_ask(struct invocation *inv, const struct node_list *list, node_fn *fn, void *arg,
+	      struct json_object **ret_rows, struct err *err)
+{
+	cleanup_free struct err *errs = calloc(list->count + 1, sizeof(*errs));
+	cleanup_free struct json_object **rows = calloc(list->count + 1, sizeof(*rows));
+	struct asking asking = { .list = list, .fn = fn, .arg = arg, .rows = rows };
+
+	if (!errs || !rows)
+		return err_oom(err);
+	for (size_t i = 0; i < list->count; i++)
+		rows[i] = json_object_new_array();
+	if (list->count == 1) /* no thread for one */
+		ask_one(list->items[0], &asking, &errs[0]);
+	else
+		node_each(list, ask_one, &asking, errs);
+	explain(inv, &asking, errs);
+	tell(inv, errs, list);
+	*ret_rows = merge(rows, list->count);
+	return 0;
+}

@@ -1,0 +1,274 @@
+#include "controller/client/client.h"
+
+#include "controller/client/channel.h"
+#include "shared/wire/methods.h"
+#include "shared/wire/wire.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <time.h>
+#ifdef __linux__
+#include <sys/random.h>
+#endif
+
+/* The agent's own deadline ends this much earlier than ours, so that what it has to say about it
+ * (which part is not ready, say) still arrives. At most an eighth of the time. */
+#define HEADROOM_MS 50
+
+/* Pause before a lost call is asked again: nng is reconnecting meanwhile. */
+#define ASK_AGAIN_MS 5
+
+struct client {
+	char *path;
+	char node[64];
+	bool patient;
+	struct channel *channel; /* NULL until the first call: nng costs 13 threads */
+};
+
+/* One call under way. */
+struct ask {
+	const struct rpc *rpc;
+	const ProtobufCMethodDescriptor *method;
+	Berth__Node__V1__Request req;
+	uint8_t id[WIRE_CALL_ID_BYTES];
+	bool lost; /* it has been asked at least once, and the connection was lost */
+};
+
+int client_open(const char *socket_path, const char *node, struct client **ret_client,
+		struct err *err)
+{
+	cleanup_with(client) struct client *client = NULL;
+	size_t max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+	if (strlen(socket_path) == 0 || strlen(socket_path) > max)
+		return err_set(err, ERR_INVALID_ARGUMENT, 0,
+			       "socket path '%s' must have 1 to %zu bytes", socket_path, max);
+	client = calloc(1, sizeof(*client));
+	if (!client)
+		return err_oom(err);
+	snprintf(client->node, sizeof(client->node), "%s", node);
+	client->path = strdup(socket_path);
+	if (!client->path)
+		return err_oom(err);
+	*ret_client = TAKE(client);
+	return 0;
+}
+
+void client_close(struct client *client)
+{
+	if (!client)
+		return;
+	channel_close(client->channel);
+	free(client->path);
+	free(client);
+}
+
+void client_set_patient(struct client *client, bool patient)
+{
+	client->patient = patient;
+}
+
+static int random_bytes(uint8_t *bytes, size_t len, struct err *err)
+{
+#ifdef __linux__
+	while (len > 0) {
+		ssize_t n = getrandom(bytes, len, 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_set(err, ERR_INTERNAL, errno, "getrandom");
+		bytes += n;
+		len -= (size_t)n;
+	}
+#else
+	arc4random_buf(bytes, len);
+	(void)err;
+#endif
+	return 0;
+}
+
+static uint32_t timeout_ms(struct deadline by)
+{
+	int64_t left = deadline_left_ms(by);
+	int64_t headroom = left / 8 < HEADROOM_MS ? left / 8 : HEADROOM_MS;
+
+	if (left > UINT32_MAX) /* the agent has a limit of its own */
+		return UINT32_MAX;
+	return left > headroom ? (uint32_t)(left - headroom) : 1; /* 0 would mean its default */
+}
+
+static void name_the_call(const struct ask *ask)
+{
+	struct err *err = ask->rpc->err;
+
+	snprintf(err->node, sizeof(err->node), "%s", ask->rpc->client->node);
+	for (size_t i = 0; i < sizeof(ask->id); i++)
+		snprintf(err->call_id + 2 * i, 3, "%02x", ask->id[i]);
+}
+
+/* The deadline has come. What the caller needs to know is whether it may have happened. */
+static int out_of_time(const struct ask *ask, bool sent)
+{
+	bool reads = method_reads(ask->req.service, ask->req.method);
+	const char *name = ask->method->name;
+	struct err *err = ask->rpc->err;
+
+	if (!ask->lost && !sent) {
+		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
+			"no connection to the agent in time; %s was not asked for", name);
+		return err_explain(err, "AGENT_NOT_ANSWERING", NULL);
+	}
+	if (reads)
+		return err_set(err, ERR_DEADLINE_EXCEEDED, 0, "no answer to %s in time", name);
+	if (ask->lost)
+		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
+			"the connection to the agent was lost; whether %s was done is unknown",
+			name);
+	else
+		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
+			"no answer to %s in time; it may still be done", name);
+	return err_explain(err, "OUTCOME_UNKNOWN",
+			   "Look at the node's state before you repeat the command.");
+}
+
+static int read_reply(const struct ask *ask, const Berth__Node__V1__Reply *reply,
+		      ProtobufCClosure closure, void *closure_data)
+{
+	struct err *err = ask->rpc->err;
+	ProtobufCMessage *msg;
+
+	if (!reply->status || reply->status->code != BERTH__NODE__V1__CODE__OK)
+		return status_to_err(reply->status, err);
+	if (reply->call_id.len != sizeof(ask->id) ||
+	    memcmp(reply->call_id.data, ask->id, sizeof(ask->id)) != 0)
+		return err_set(err, ERR_DATA_LOSS, 0, "the agent answered a different call");
+	if (wire_unpack(ask->method->output, reply->payload.data, reply->payload.len, &msg, err) <
+	    0)
+		return err_wrap(err, "the agent's answer to %s", ask->method->name);
+	closure(msg, closure_data);
+	protobuf_c_message_free_unpacked(msg, NULL);
+	return 0;
+}
+
+static int take_reply(const struct ask *ask, const uint8_t *bytes, size_t len,
+		      ProtobufCClosure closure, void *closure_data)
+{
+	ProtobufCMessage *reply;
+	int rc;
+
+	if (wire_unpack(&berth__node__v1__reply__descriptor, bytes, len, &reply, ask->rpc->err) < 0)
+		return err_wrap(ask->rpc->err, "the agent's answer to %s", ask->method->name);
+	rc = read_reply(ask, (Berth__Node__V1__Reply *)reply, closure, closure_data);
+	protobuf_c_message_free_unpacked(reply, NULL);
+	return rc;
+}
+
+/* Sends the request once, with the time that is left now. */
+static enum channel_result ask_once(struct ask *ask, uint8_t **ret_bytes, size_t *ret_len)
+{
+	struct client *client = ask->rpc->client;
+	struct err *err = ask->rpc->err;
+	cleanup_free uint8_t *request = NULL;
+	size_t len;
+
+	ask->req.timeout_ms = timeout_ms(ask->rpc->by);
+	len = berth__node__v1__request__get_packed_size(&ask->req);
+	if (len > WIRE_MAX_BYTES) {
+		err_set(err, ERR_INVALID_ARGUMENT, 0,
+			"the request of %zu bytes is over the limit of %d", len, WIRE_MAX_BYTES);
+		return CHANNEL_FAILED;
+	}
+	request = malloc(len);
+	if (!request) {
+		err_oom(err);
+		return CHANNEL_FAILED;
+	}
+	berth__node__v1__request__pack(&ask->req, request);
+	return channel_exchange(client->channel, request, len, ask->rpc->by,
+				client->patient || ask->lost, ret_bytes, ret_len, err);
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&ts, NULL);
+}
+
+/* By the same id until there is an answer: the agent sees to it that it is done once. */
+static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_data)
+{
+	for (;;) {
+		cleanup_free uint8_t *bytes = NULL;
+		size_t len;
+
+		switch (ask_once(ask, &bytes, &len)) {
+		case CHANNEL_REPLY:
+			return take_reply(ask, bytes, len, closure, closure_data);
+		case CHANNEL_LOST:
+			ask->lost = true;
+			if (deadline_is_over(ask->rpc->by))
+				return out_of_time(ask, true);
+			pause_ms(ASK_AGAIN_MS);
+			break;
+		case CHANNEL_TIMEOUT:
+			return out_of_time(ask, true);
+		case CHANNEL_UNSENT:
+			return out_of_time(ask, false);
+		default:
+			return -1;
+		}
+	}
+}
+
+static int call(struct ask *ask, const ProtobufCMessage *input, ProtobufCClosure closure,
+		void *closure_data)
+{
+	struct client *client = ask->rpc->client;
+	size_t len = protobuf_c_message_get_packed_size(input);
+	cleanup_free uint8_t *payload = malloc(len ? len : 1);
+
+	if (!payload)
+		return err_oom(ask->rpc->err);
+	protobuf_c_message_pack(input, payload);
+	ask->req.payload = (ProtobufCBinaryData){ len, payload };
+	if (random_bytes(ask->id, sizeof(ask->id), ask->rpc->err) < 0)
+		return -1;
+	if (!client->channel && channel_open(client->path, &client->channel, ask->rpc->err) < 0)
+		return -1;
+	return ask_until(ask, closure, closure_data);
+}
+
+/* ProtobufCService.invoke: what the generated stubs call. */
+static void invoke(ProtobufCService *service, unsigned method_index, const ProtobufCMessage *input,
+		   ProtobufCClosure closure, void *closure_data)
+{
+	struct rpc *rpc = (struct rpc *)service;
+	const ProtobufCMethodDescriptor *method = &service->descriptor->methods[method_index];
+	struct ask ask = { .rpc = rpc, .method = method };
+
+	berth__node__v1__request__init(&ask.req);
+	ask.req.call_id = (ProtobufCBinaryData){ sizeof(ask.id), ask.id };
+	ask.req.service = (char *)service->descriptor->name;
+	ask.req.method = (char *)method->name;
+	ask.req.protocol = WIRE_PROTOCOL;
+
+	rpc->result = call(&ask, input, closure, closure_data);
+	if (rpc->result < 0)
+		name_the_call(&ask);
+}
+
+struct rpc rpc_to(struct client *client, const ProtobufCServiceDescriptor *service,
+		  struct deadline by, struct err *err)
+{
+	return (struct rpc){
+		.base = { .descriptor = service, .invoke = invoke },
+		.client = client,
+		.by = by,
+		.err = err,
+		.result = -1,
+	};
+}

@@ -1,0 +1,61 @@
+#include "controller/client/client_node.h"
+
+#include "node/v1/health.pb-c.h"
+#include "node/v1/lifecycle.pb-c.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void take_health(const Berth__Node__V1__HealthReply *reply, void *data)
+{
+	(void)reply;
+	(void)data;
+}
+
+int client_wait_ready(struct client *client, struct deadline by, struct err *err)
+{
+	const Berth__Node__V1__HealthWaitReadyRequest request =
+		BERTH__NODE__V1__HEALTH_WAIT_READY_REQUEST__INIT;
+	struct rpc rpc;
+
+	client_set_patient(client, true);
+	rpc = rpc_to(client, &berth__node__v1__health__descriptor, by, err);
+	berth__node__v1__health__wait_ready(&rpc.base, &request, take_health, NULL);
+	client_set_patient(client, false);
+	return rpc.result;
+}
+
+static void count_container(const char *result, struct quiesce_summary *s)
+{
+	if (strcmp(result, "stopped") == 0)
+		s->stopped++;
+	else if (strcmp(result, "killed") == 0)
+		s->killed++;
+	else if (strcmp(result, "failed") == 0)
+		s->failed++;
+}
+
+static void take_quiesce(const Berth__Node__V1__QuiesceReply *reply, void *data)
+{
+	struct quiesce_summary *s = data;
+
+	*s = (struct quiesce_summary){ .ok = reply->ok, .millis = reply->millis };
+	for (size_t i = 0; i < reply->n_containers; i++)
+		count_container(reply->containers[i]->result, s);
+	for (size_t i = 0; i < reply->n_steps && !s->detail[0]; i++) {
+		if (!reply->steps[i]->ok)
+			snprintf(s->detail, sizeof(s->detail), "%s: %s", reply->steps[i]->name,
+				 reply->steps[i]->detail);
+	}
+}
+
+int client_quiesce(struct client *client, int64_t grace_s, struct deadline by,
+		   struct quiesce_summary *ret, struct err *err)
+{
+	Berth__Node__V1__QuiesceRequest request = BERTH__NODE__V1__QUIESCE_REQUEST__INIT;
+	struct rpc rpc = rpc_to(client, &berth__node__v1__lifecycle__descriptor, by, err);
+
+	request.grace_seconds = (uint32_t)(grace_s < 0 ? 0 : grace_s);
+	berth__node__v1__lifecycle__quiesce(&rpc.base, &request, take_quiesce, ret);
+	return rpc.result;
+}

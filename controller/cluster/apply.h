@@ -1,0 +1,42 @@
+#pragma once
+/* What the parts of apply share. */
+#include "controller/cluster/cluster.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum outcome { OUTCOME_NOT_STARTED, OUTCOME_RUNNING, OUTCOME_DONE, OUTCOME_FAILED };
+
+struct step_state {
+	enum outcome outcome;
+	struct err err;
+	bool has_thread;
+	pthread_t thread;
+};
+
+/* One carrying-out of a plan. */
+struct run {
+	const struct cluster_ctx *ctx;
+	const struct plan *plan;
+	struct deadline by;
+	const struct interrupt *interrupt; /* NULL: nothing interrupts it */
+	bool keep_going;                   /* a failure does not stop the rest */
+	struct step_state *states;         /* plan->count */
+	atomic_bool cancelled;
+	pthread_mutex_t progress_lock;
+	int done_pipe[2]; /* indexes of steps that have ended */
+};
+
+/* Carries the plan out. -1: '*err' is the first failure. 'run->states' (caller's, zeroed) then says how
+ * far each step got. */
+int run_plan(struct run *run, struct err *err);
+
+/* Steps that are ours, not the engine's: directories and questions to the agent. */
+int run_own_step(struct run *run, const struct step *step, struct err *err);
+
+/* Tells the progress. Safe from any thread. */
+void run_tell(struct run *run, enum progress_kind kind, const struct step *step, int64_t millis,
+	      const char *text);
+
+/* Removes what a failed run's steps have made. */
+void undo_run(const struct run *run);

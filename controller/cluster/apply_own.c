@@ -1,0 +1,155 @@
+#include "controller/client/client_node.h"
+#include "controller/cluster/apply.h"
+#include "controller/cluster/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* How long one question to the agent waits before we look whether to go on. */
+#define SLICE_MS 1000
+/* When the agent has been silent for so long, the engine is asked whether the node lives at all; then
+ * after twice the time, and so on. */
+#define FIRST_LOOK_MS   5000
+#define CONSOLE_MS      3000
+#define QUIESCE_GRACE_S 10
+
+static struct node *node_of(const struct run *run, const struct step *step)
+{
+	return node_new(step->node, run->ctx->name,
+			step->control_plane ? NODE_CONTROL_PLANE : NODE_WORKER,
+			provider_name(run->ctx->provider), step->run_dir);
+}
+
+static int create_directory(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(node) struct node *node = node_of(run, step);
+
+	if (!node)
+		return err_oom(err);
+	if (store_run_dir_create(step->run_dir, err) < 0)
+		return -1;
+	return store_node_save(run->ctx->state_dir, node, err);
+}
+
+static int delete_directory(struct run *run, const struct step *step, struct err *err)
+{
+	if (*step->node)
+		return store_node_delete(run->ctx->state_dir, step->node, err);
+	return store_cluster_delete(run->ctx->state_dir, run->ctx->name, err);
+}
+
+/* Fails when the engine says that the node has ended. */
+static int look_alive(struct run *run, const char *name, struct err *err)
+{
+	struct node_list list;
+	struct err ignored;
+	const struct node *node;
+	int rc = 0;
+
+	if (provider_list(run->ctx->provider, run->ctx->name, run->by, &list, &ignored) < 0)
+		return 0;
+	node = node_list_find(&list, name);
+	if (!node || node->state == NODE_STOPPED || node->state == NODE_ERROR) {
+		err_set(err, ERR_FAILED_PRECONDITION, 0, "the node ended while it was booting");
+		rc = err_explain(err, "NODE_EXITED", "see its console below, and 'berth doctor'");
+	}
+	node_list_release(&list);
+	return rc;
+}
+
+static int ask_until_ready(struct run *run, const char *name, struct client *client,
+			   struct err *err)
+{
+	int64_t look_after = FIRST_LOOK_MS, begun = clock_now_ms();
+
+	for (;;) {
+		if (atomic_load(&run->cancelled))
+			return err_set(err, ERR_CANCELLED, 0, "interrupted");
+		if (client_wait_ready(client, deadline_min(run->by, deadline_in_ms(SLICE_MS)),
+				      err) == 0)
+			return 0;
+		if (err->code != ERR_DEADLINE_EXCEEDED && err->code != ERR_UNAVAILABLE)
+			return -1;
+		if (deadline_is_over(run->by))
+			return -1;
+		if (clock_now_ms() - begun < look_after)
+			continue;
+		look_after *= 2;
+		if (look_alive(run, name, err) < 0)
+			return -1;
+	}
+}
+
+static void add_console(struct run *run, const char *name, struct err *err)
+{
+	cleanup_free char *tail = NULL;
+	size_t len = strlen(err->msg);
+
+	if (err->code == ERR_CANCELLED)
+		return;
+	tail = provider_console_tail(run->ctx->provider, name, deadline_in_ms(CONSOLE_MS));
+	if (!tail || !*tail)
+		return;
+	for (char *s = tail; *s; s++) {
+		if (*s == '\n')
+			*s = '|';
+	}
+	snprintf(err->msg + len, sizeof(err->msg) - len, "; its console ends: %s", tail);
+}
+
+static int wait_ready(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(node) struct node *node = NULL;
+	struct client *client;
+
+	if (!provider_has_agents(run->ctx->provider))
+		return 0;
+	node = node_of(run, step);
+	if (!node)
+		return err_oom(err);
+	if (node_client(node, &client, err) < 0)
+		return -1;
+	if (ask_until_ready(run, step->node, client, err) == 0)
+		return 0;
+	add_console(run, step->node, err);
+	snprintf(err->node, sizeof(err->node), "%s", step->node);
+	return err_wrap(err, "node '%s' is not ready", step->node);
+}
+
+static int quiesce(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(node) struct node *node = NULL;
+	struct quiesce_summary summary = { 0 };
+	struct client *client;
+
+	if (!provider_has_agents(run->ctx->provider))
+		return 0;
+	node = node_of(run, step);
+	if (!node)
+		return err_oom(err);
+	if (node_client(node, &client, err) < 0)
+		return -1;
+	if (client_quiesce(client, QUIESCE_GRACE_S, run->by, &summary, err) < 0)
+		return err_wrap(err, "node '%s' could not be brought to rest", step->node);
+	if (!summary.ok)
+		return err_set(err, ERR_FAILED_PRECONDITION, 0,
+			       "node '%s' did not come to rest: %s", step->node, summary.detail);
+	return 0;
+}
+
+int run_own_step(struct run *run, const struct step *step, struct err *err)
+{
+	switch (step->action) {
+	case STEP_DIRECTORY_CREATE:
+		return create_directory(run, step, err);
+	case STEP_DIRECTORY_DELETE:
+		return delete_directory(run, step, err);
+	case STEP_WAIT_READY:
+		return wait_ready(run, step, err);
+	case STEP_QUIESCE:
+		return quiesce(run, step, err);
+	default:
+		return err_set(err, ERR_INTERNAL, 0, "nobody can do '%s'", step->id);
+	}
+}

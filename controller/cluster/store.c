@@ -1,0 +1,283 @@
+#include "controller/cluster/store.h"
+
+#include "shared/base/parse.h"
+#include "shared/base/text.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD_MAX ((size_t)64 * 1024)
+
+char *store_default_dir(const char *option)
+{
+	const char *env = getenv("BERTH_STATE_DIR"), *xdg = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+
+	if (option && *option)
+		return strdup(option);
+	if (env && *env)
+		return strdup(env);
+	if (geteuid() == 0)
+		return strdup("/var/lib/berth");
+	if (xdg && *xdg == '/')
+		return text_format("%s/berth", xdg);
+	return text_format("%s/.local/state/berth", home && *home ? home : "");
+}
+
+char *store_run_dir(const char *state_dir, const char *node)
+{
+	return text_format("%s/nodes/%s", state_dir, node);
+}
+
+static char *record_path(const char *state_dir, const char *node)
+{
+	return text_format("%s/nodes/%s.json", state_dir, node);
+}
+
+/* mkdir -p; only what is made gets the mode. */
+static int make_directories(const char *path, struct err *err)
+{
+	char part[PATH_MAX];
+	size_t len = strlen(path);
+
+	if (len >= sizeof(part))
+		return err_set(err, ERR_INVALID_ARGUMENT, ENAMETOOLONG, "'%s'", path);
+	memcpy(part, path, len + 1);
+	for (size_t i = 1; i <= len; i++) {
+		if (part[i] != '/' && part[i] != '\0')
+			continue;
+		part[i] = '\0';
+		if (mkdir(part, 0700) < 0 && errno != EEXIST)
+			return err_set(err,
+				       errno == EACCES ? ERR_PERMISSION_DENIED
+						       : ERR_FAILED_PRECONDITION,
+				       errno, "cannot make the directory '%s'", part);
+		if (i < len)
+			part[i] = '/';
+	}
+	return 0;
+}
+
+int store_run_dir_create(const char *run_dir, struct err *err)
+{
+	struct stat st;
+
+	if (make_directories(run_dir, err) < 0)
+		return -1;
+	if (lstat(run_dir, &st) < 0 || !S_ISDIR(st.st_mode))
+		return err_set(err, ERR_FAILED_PRECONDITION, 0, "'%s' is not a directory", run_dir);
+	if ((st.st_mode & 0777) != 0700 && chmod(run_dir, 0700) < 0)
+		return err_set(err, ERR_PERMISSION_DENIED, errno, "cannot close '%s' to others",
+			       run_dir);
+	return 0;
+}
+
+int store_node_create(const char *state_dir, const char *node, struct err *err)
+{
+	cleanup_free char *run_dir = store_run_dir(state_dir, node);
+
+	if (!run_dir)
+		return err_oom(err);
+	return store_run_dir_create(run_dir, err);
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Whoever reads sees the old text or the new, never half of one. */
+static int replace_file(const char *path, const char *text, struct err *err)
+{
+	cleanup_free char *temp = text_format("%s.XXXXXX", path);
+	cleanup_fd int fd = -1;
+
+	if (!temp)
+		return err_oom(err);
+	fd = mkostemp(temp, O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot write '%s'", path);
+	if (write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
+		err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "cannot write '%s'", path);
+		unlink(temp);
+		return -1;
+	}
+	return 0;
+}
+
+int store_node_save(const char *state_dir, const struct node *node, struct err *err)
+{
+	cleanup_free char *path = record_path(state_dir, node->name);
+	cleanup_free char *nodes = text_format("%s/nodes", state_dir);
+	struct json_object *json;
+	int rc;
+
+	if (!path || !nodes)
+		return err_oom(err);
+	if (make_directories(nodes, err) < 0)
+		return -1;
+	json = json_object_new_object();
+	if (!json)
+		return err_oom(err);
+	json_object_object_add(json, "name", json_object_new_string(node->name));
+	json_object_object_add(json, "cluster", json_object_new_string(node->cluster));
+	json_object_object_add(json, "role", json_object_new_string(node_role_name(node->role)));
+	json_object_object_add(json, "provider", json_object_new_string(node->provider));
+	json_object_object_add(json, "runDir", json_object_new_string(node->run_dir));
+	rc = replace_file(path, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN), err);
+	json_object_put(json);
+	return rc;
+}
+
+static const char *text_of(struct json_object *json, const char *key)
+{
+	struct json_object *member;
+
+	if (!json_object_object_get_ex(json, key, &member) ||
+	    !json_object_is_type(member, json_type_string))
+		return "";
+	return json_object_get_string(member);
+}
+
+/* NULL when it cannot be read or is no JSON object. */
+static struct json_object *read_record(const char *path)
+{
+	cleanup_free char *text = malloc(RECORD_MAX);
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct json_object *json;
+	ssize_t len;
+
+	if (!text || fd < 0)
+		return NULL;
+	len = read(fd, text, RECORD_MAX - 1);
+	if (len <= 0)
+		return NULL;
+	text[len] = '\0';
+	json = json_tokener_parse(text);
+	if (json_object_is_type(json, json_type_object))
+		return json;
+	json_object_put(json);
+	return NULL;
+}
+
+int store_node_load(const char *state_dir, const char *name, struct node **ret_node,
+		    struct err *err)
+{
+	cleanup_free char *path = record_path(state_dir, name);
+	struct json_object *json;
+	enum node_role role;
+	struct node *node = NULL;
+
+	if (!path)
+		return err_oom(err);
+	json = name_is_valid(name, 63) ? read_record(path) : NULL;
+	if (json && strcmp(text_of(json, "name"), name) == 0 && *text_of(json, "cluster") &&
+	    *text_of(json, "runDir") == '/' && node_role_parse(text_of(json, "role"), &role)) {
+		node = node_new(name, text_of(json, "cluster"), role, text_of(json, "provider"),
+				text_of(json, "runDir"));
+		json_object_put(json);
+		if (!node)
+			return err_oom(err);
+		*ret_node = node;
+		return 0;
+	}
+	json_object_put(json);
+	return err_set(err, ERR_NOT_FOUND, 0, "node '%s' is not remembered", name);
+}
+
+/* A run directory holds sockets and small files; nothing of ours lies deeper. */
+static int remove_directory(const char *path, struct err *err)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+
+	if (!dir && errno == ENOENT)
+		return 0;
+	if (!dir)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot read '%s'", path);
+	while ((entry = readdir(dir))) {
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 &&
+		    unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
+			err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s/%s'", path,
+				entry->d_name);
+			closedir(dir);
+			return -1;
+		}
+	}
+	closedir(dir);
+	if (rmdir(path) < 0 && errno != ENOENT)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
+	return 0;
+}
+
+int store_node_delete(const char *state_dir, const char *node, struct err *err)
+{
+	cleanup_free char *path = record_path(state_dir, node);
+	cleanup_free char *run_dir = store_run_dir(state_dir, node);
+
+	if (!path || !run_dir)
+		return err_oom(err);
+	if (!name_is_valid(node, 63))
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is not the name of a node",
+			       node);
+	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
+	return remove_directory(run_dir, err);
+}
+
+static bool is_of_cluster(const char *state_dir, const char *node, const char *cluster)
+{
+	cleanup_free char *path = record_path(state_dir, node);
+	struct json_object *json = path ? read_record(path) : NULL;
+	bool same = json && strcmp(text_of(json, "cluster"), cluster) == 0;
+
+	json_object_put(json);
+	return same;
+}
+
+int store_cluster_delete(const char *state_dir, const char *cluster, struct err *err)
+{
+	cleanup_free char *nodes = text_format("%s/nodes", state_dir);
+	cleanup_with(strv) struct strv names = { 0 };
+	DIR *dir = nodes ? opendir(nodes) : NULL;
+	struct dirent *entry;
+
+	if (!nodes)
+		return err_oom(err);
+	while (dir && (entry = readdir(dir))) {
+		size_t len = strlen(entry->d_name);
+
+		if (len <= 5 || strcmp(entry->d_name + len - 5, ".json") != 0)
+			continue;
+		entry->d_name[len - 5] = '\0';
+		if (is_of_cluster(state_dir, entry->d_name, cluster))
+			strv_add(&names, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	for (size_t i = 0; i < names.count; i++) {
+		if (store_node_delete(state_dir, names.items[i], err) < 0)
+			return -1;
+	}
+	return strv_failed(&names) ? err_oom(err) : 0;
+}

@@ -1,0 +1,221 @@
+#include "controller/node/node.h"
+
+#include "controller/client/client.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+static const char *const role_names[] = {
+	[NODE_CONTROL_PLANE] = "control-plane",
+	[NODE_WORKER] = "worker",
+};
+
+static const char *const state_names[] = {
+	[NODE_UNKNOWN] = "unknown", [NODE_CREATING] = "creating", [NODE_RUNNING] = "running",
+	[NODE_PAUSED] = "paused",   [NODE_STOPPING] = "stopping", [NODE_STOPPED] = "stopped",
+	[NODE_ERROR] = "error",
+};
+
+const char *node_role_name(enum node_role role)
+{
+	return role_names[role == NODE_WORKER];
+}
+
+bool node_role_parse(const char *s, enum node_role *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(role_names); i++) {
+		if (strcmp(s, role_names[i]) == 0) {
+			*ret = (enum node_role)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *node_state_name(enum node_state state)
+{
+	if ((size_t)state >= ARRAY_LEN(state_names))
+		return state_names[NODE_UNKNOWN];
+	return state_names[state];
+}
+
+struct node *node_new(const char *name, const char *cluster, enum node_role role,
+		      const char *provider, const char *run_dir)
+{
+	cleanup_with(node) struct node *node = calloc(1, sizeof(*node));
+
+	if (!node)
+		return NULL;
+	node->role = role;
+	node->name = strdup(name);
+	node->cluster = strdup(cluster);
+	node->provider = strdup(provider);
+	node->run_dir = strdup(run_dir);
+	node->engine_id = strdup("");
+	node->image = strdup("");
+	node->ip = strdup("");
+	node->state_text = strdup("");
+	if (!node->name || !node->cluster || !node->provider || !node->run_dir ||
+	    !node->engine_id || !node->image || !node->ip || !node->state_text)
+		return NULL;
+	return TAKE(node);
+}
+
+int node_set(char **field, const char *value, struct err *err)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return err_oom(err);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+void node_free(struct node *node)
+{
+	if (!node)
+		return;
+	client_close(node->client);
+	for (size_t i = 0; i < node->port_count; i++)
+		free(node->ports[i].host);
+	free(node->ports);
+	free(node->name);
+	free(node->cluster);
+	free(node->provider);
+	free(node->engine_id);
+	free(node->image);
+	free(node->ip);
+	free(node->state_text);
+	free(node->run_dir);
+	free(node);
+}
+
+int node_list_add(struct node_list *list, struct node *node, struct err *err)
+{
+	struct node **items = realloc(list->items, (list->count + 1) * sizeof(*items));
+
+	if (!items) {
+		node_free(node);
+		return err_oom(err);
+	}
+	list->items = items;
+	list->items[list->count++] = node;
+	return 0;
+}
+
+void node_list_release(struct node_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		node_free(list->items[i]);
+	free(list->items);
+	*list = (struct node_list){ 0 };
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct node *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+void node_list_sort(struct node_list *list)
+{
+	if (list->count)
+		qsort(list->items, list->count, sizeof(*list->items), by_name);
+}
+
+struct node *node_list_find(const struct node_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->items[i]->name, name) == 0)
+			return list->items[i];
+	}
+	return NULL;
+}
+
+int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err)
+{
+	struct sockaddr_un address;
+	int len = snprintf(NULL, 0, "%s/agent.sock", node->run_dir);
+
+	if (len < 0 || (size_t)len >= size || (size_t)len >= sizeof(address.sun_path)) {
+		err_set(err, ERR_INVALID_ARGUMENT, 0,
+			"the path of the agent's socket, '%s/agent.sock', is too long: %d bytes of "
+			"at most %zu",
+			node->run_dir, len, sizeof(address.sun_path) - 1);
+		return err_explain(err, "STATE_DIR_TOO_LONG",
+				   "choose a shorter --state-dir, node name or cluster name");
+	}
+	snprintf(ret, size, "%s/agent.sock", node->run_dir);
+	return 0;
+}
+
+int node_client(struct node *node, struct client **ret_client, struct err *err)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+
+	if (!node->client) {
+		if (node_socket_path(node, path, sizeof(path), err) < 0 ||
+		    client_open(path, node->name, &node->client, err) < 0)
+			return -1;
+	}
+	*ret_client = node->client;
+	return 0;
+}
+
+/* One node's share of node_each(). */
+struct share {
+	struct node *node;
+	int (*fn)(struct node *node, void *arg, struct err *err);
+	void *arg;
+	struct err *err;
+	pthread_t thread;
+	bool threaded;
+	bool failed;
+};
+
+static void *do_share(void *arg)
+{
+	struct share *s = arg;
+
+	*s->err = (struct err){ 0 };
+	s->failed = s->fn(s->node, s->arg, s->err) < 0;
+	if (!s->failed)
+		*s->err = (struct err){ 0 };
+	else if (!s->err->node[0])
+		snprintf(s->err->node, sizeof(s->err->node), "%s", s->node->name);
+	return NULL;
+}
+
+size_t node_each(const struct node_list *list,
+		 int (*fn)(struct node *node, void *arg, struct err *err), void *arg,
+		 struct err *errs)
+{
+	struct share *shares = list->count ? calloc(list->count, sizeof(*shares)) : NULL;
+	size_t failed = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct share alone = {
+			.node = list->items[i], .fn = fn, .arg = arg, .err = &errs[i]
+		};
+		struct share *s = shares ? &shares[i] : &alone;
+
+		*s = alone;
+		s->threaded = shares && pthread_create(&s->thread, NULL, do_share, s) == 0;
+		if (!s->threaded)
+			do_share(s);
+		if (!shares)
+			failed += s->failed;
+	}
+	for (size_t i = 0; shares && i < list->count; i++) {
+		if (shares[i].threaded)
+			pthread_join(shares[i].thread, NULL);
+		failed += shares[i].failed;
+	}
+	free(shares);
+	return failed;
+}

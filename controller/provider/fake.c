@@ -1,0 +1,455 @@
+/*
+ * A provider without an engine, for tests and for trying the command line: nodes and networks are
+ * small files in the directory that $BERTH_FAKE_DIR names. Its steps print and run like any other's.
+ *
+ * Told by names what to do wrong: a node whose name holds "fail-create", "fail-start", "fail-stop",
+ * "fail-kill" or "fail-delete" fails at that, "hang-..." hangs there until the deadline or an
+ * interrupt; an image whose name holds "missing" is not there. A file NODE.node without a line
+ * "cluster=" is somebody else's container. $BERTH_FAKE_AGENTS set: its nodes are said to run agents.
+ */
+#include "controller/provider/provider_impl.h"
+#include "shared/base/parse.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char *fake_dir(void)
+{
+	const char *dir = getenv("BERTH_FAKE_DIR");
+
+	return dir && *dir ? dir : NULL;
+}
+
+static int fake_open(const struct host_facts *facts, struct provider **ret_provider,
+		     struct err *err)
+{
+	struct provider *p;
+
+	if (!fake_dir()) {
+		err_set(err, ERR_FAILED_PRECONDITION, 0, "the fake provider has no directory");
+		return err_explain(err, "FAKE_DIR_UNSET", "set BERTH_FAKE_DIR to a directory");
+	}
+	if (mkdir(fake_dir(), 0700) < 0 && errno != EEXIST)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot make '%s'", fake_dir());
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_oom(err);
+	p->ops = &fake_ops;
+	p->facts = *facts;
+	*ret_provider = p;
+	return 0;
+}
+
+static void fake_close(struct provider *p)
+{
+	free(p);
+}
+
+static bool fake_has_agents(const struct provider *p)
+{
+	(void)p;
+	return getenv("BERTH_FAKE_AGENTS") != NULL;
+}
+
+static void record_path(const char *name, const char *kind, char ret[PATH_MAX])
+{
+	snprintf(ret, PATH_MAX, "%s/%s.%s", fake_dir(), name, kind);
+}
+
+/* "key=value" lines; false when there is no such file. */
+static bool record_read(const char *name, const char *kind, struct kv_list *ret)
+{
+	char path[PATH_MAX], line[1024];
+	FILE *file;
+
+	record_path(name, kind, path);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		char *equals = strchr(line, '=');
+
+		line[strcspn(line, "\n")] = '\0';
+		if (!equals)
+			continue;
+		*equals = '\0';
+		kv_add(ret, line, equals + 1);
+	}
+	fclose(file);
+	return true;
+}
+
+static const char *value_of(const struct kv_list *record, const char *key)
+{
+	const char *value = kv_get(record, key);
+
+	return value ? value : "";
+}
+
+/* Writes the "--key=value" words of an argv, and the state. 'mode' is fopen's: "wxe" refuses an
+ * existing one, as an engine refuses a name. */
+static int record_write(const char *name, const char *kind, const char *mode,
+			const struct strv *argv, const char *state, struct err *err)
+{
+	char path[PATH_MAX];
+	FILE *file;
+
+	record_path(name, kind, path);
+	file = fopen(path, mode);
+	if (!file && errno == EEXIST) {
+		bool network = strcmp(kind, "network") == 0;
+
+		err_set(err, ERR_ALREADY_EXISTS, 0, "a %s of this name exists", kind);
+		return err_explain(err, network ? "NETWORK_EXISTS" : "NAME_IN_USE", NULL);
+	}
+	if (!file)
+		return err_set(err, ERR_UNAVAILABLE, errno, "cannot write '%s'", path);
+	for (size_t i = 0; i < argv->count; i++) {
+		if (strncmp(argv->items[i], "--", 2) == 0 && strchr(argv->items[i], '='))
+			fprintf(file, "%s\n", argv->items[i] + 2);
+	}
+	fprintf(file, "state=%s\n", state);
+	fclose(file);
+	return 0;
+}
+
+static int set_state(const char *name, const char *state, struct err *err)
+{
+	struct kv_list record = { 0 };
+	cleanup_with(strv) struct strv words = { 0 };
+	int rc;
+
+	if (!record_read(name, "node", &record)) {
+		err_set(err, ERR_NOT_FOUND, 0, "there is no such container");
+		return err_explain(err, "NODE_NOT_FOUND", NULL);
+	}
+	for (size_t i = 0; i < record.count; i++) {
+		if (strcmp(record.items[i].key, "state") != 0)
+			strv_addf(&words, "--%s=%s", record.items[i].key, record.items[i].value);
+	}
+	kv_release(&record);
+	rc = record_write(name, "node", "we", &words, state, err);
+	return rc;
+}
+
+static int record_remove(const char *name, const char *kind, struct err *err)
+{
+	char path[PATH_MAX];
+
+	record_path(name, kind, path);
+	if (remove(path) < 0 && errno != ENOENT)
+		return err_set(err, ERR_UNAVAILABLE, errno, "cannot remove '%s'", path);
+	return 0;
+}
+
+static int add_node(const char *name, const char *cluster, struct node_list *list,
+		    struct strv *foreign, struct err *err)
+{
+	struct kv_list record = { 0 };
+	enum node_role role = NODE_WORKER;
+	struct node *node = NULL;
+	int64_t index = 0;
+	int rc = 0;
+
+	if (!record_read(name, "node", &record))
+		return 0;
+	if (!*value_of(&record, "cluster")) {
+		strv_add(foreign, name);
+	} else if (!cluster || strcmp(cluster, value_of(&record, "cluster")) == 0) {
+		node_role_parse(value_of(&record, "role"), &role);
+		node = node_new(name, value_of(&record, "cluster"), role, "fake",
+				value_of(&record, "run-dir"));
+		rc = node && node_set(&node->image, value_of(&record, "image"), err) == 0 &&
+				     node_set(&node->ip, value_of(&record, "ip"), err) == 0 &&
+				     node_set(&node->state_text, value_of(&record, "state"), err) ==
+					     0
+			     ? 0
+			     : err_oom(err);
+	}
+	if (rc == 0 && node) {
+		parse_int(value_of(&record, "index"), 1, 65535, &index);
+		node->index = (int)index;
+		node->state =
+			strcmp(node->state_text, "running") == 0 ? NODE_RUNNING : NODE_STOPPED;
+		rc = node_list_add(list, TAKE(node), err);
+	}
+	node_free(node);
+	kv_release(&record);
+	return rc;
+}
+
+/* Calls 'fn' with the name of every record of a kind. */
+static int each_record(const char *kind, int (*fn)(const char *name, void *arg, struct err *err),
+		       void *arg, struct err *err)
+{
+	DIR *dir = opendir(fake_dir());
+	struct dirent *entry;
+	int rc = 0;
+
+	if (!dir)
+		return err_set(err, ERR_UNAVAILABLE, errno, "cannot read '%s'", fake_dir());
+	while (rc == 0 && (entry = readdir(dir))) {
+		char *dot = strrchr(entry->d_name, '.');
+
+		if (!dot || dot == entry->d_name || strcmp(dot + 1, kind) != 0)
+			continue;
+		*dot = '\0';
+		rc = fn(entry->d_name, arg, err);
+	}
+	closedir(dir);
+	return rc;
+}
+
+struct listing {
+	const char *cluster;
+	struct node_list *list;
+	struct strv *foreign;
+};
+
+static int list_one(const char *name, void *arg, struct err *err)
+{
+	struct listing *l = arg;
+
+	return add_node(name, l->cluster, l->list, l->foreign, err);
+}
+
+static int fake_list(struct provider *p, const char *cluster, struct deadline by,
+		     struct node_list *list, struct strv *foreign, struct err *err)
+{
+	struct listing listing = { cluster, list, foreign };
+
+	(void)p;
+	(void)by;
+	return each_record("node", list_one, &listing, err);
+}
+
+static int network_one(const char *name, void *arg, struct err *err)
+{
+	struct kv_list record = { 0 };
+	int rc;
+
+	record_read(name, "network", &record);
+	rc = network_list_add(arg, name, value_of(&record, "subnet"), value_of(&record, "cluster"),
+			      err);
+	kv_release(&record);
+	return rc;
+}
+
+static int fake_networks(struct provider *p, struct deadline by, struct network_list *list,
+			 struct err *err)
+{
+	(void)p;
+	(void)by;
+	return each_record("network", network_one, list, err);
+}
+
+static int fake_plan_network(struct provider *p, const char *cluster, const char *network,
+			     const char *subnet, struct plan *plan, struct err *err)
+{
+	struct step *step = plan_add(plan, STEP_NETWORK_CREATE, NULL);
+
+	(void)p;
+	if (!step)
+		return err_oom(err);
+	strv_add(&step->argv, "fake");
+	strv_add(&step->argv, "network-create");
+	strv_add(&step->argv, network);
+	strv_addf(&step->argv, "--subnet=%s", subnet);
+	strv_addf(&step->argv, "--cluster=%s", cluster);
+	return 0;
+}
+
+static int plan_words(struct plan *plan, enum step_action action, const char *node,
+		      const char *verb, const char *operand, struct err *err)
+{
+	struct step *step = plan_add(plan, action, node);
+
+	if (!step)
+		return err_oom(err);
+	strv_add(&step->argv, "fake");
+	strv_add(&step->argv, verb);
+	strv_add(&step->argv, operand);
+	return 0;
+}
+
+static int fake_plan_image(struct provider *p, const char *image, struct plan *plan,
+			   struct err *err)
+{
+	(void)p;
+	return plan_words(plan, STEP_IMAGE_CHECK, NULL, "image-check", image, err);
+}
+
+static int fake_plan_network_delete(struct provider *p, const char *network, struct plan *plan,
+				    struct err *err)
+{
+	(void)p;
+	return plan_words(plan, STEP_NETWORK_DELETE, NULL, "network-delete", network, err);
+}
+
+static int fake_plan_create(struct provider *p, const struct node_spec *spec, struct plan *plan,
+			    struct err *err)
+{
+	struct step *step = plan_add(plan, STEP_CONTAINER_CREATE, spec->name);
+
+	(void)p;
+	if (!step)
+		return err_oom(err);
+	strv_add(&step->argv, "fake");
+	strv_add(&step->argv, "create");
+	strv_add(&step->argv, spec->name);
+	strv_addf(&step->argv, "--cluster=%s", spec->cluster);
+	strv_addf(&step->argv, "--role=%s", node_role_name(spec->role));
+	strv_addf(&step->argv, "--index=%d", spec->index);
+	strv_addf(&step->argv, "--image=%s", spec->image);
+	strv_addf(&step->argv, "--ip=%s", spec->ip);
+	strv_addf(&step->argv, "--run-dir=%s", spec->run_dir);
+	return 0;
+}
+
+static const char *verb_of(enum step_action action)
+{
+	switch (action) {
+	case STEP_CONTAINER_CREATE:
+		return "create";
+	case STEP_CONTAINER_START:
+		return "start";
+	case STEP_CONTAINER_STOP:
+		return "stop";
+	case STEP_CONTAINER_KILL:
+		return "kill";
+	case STEP_CONTAINER_DELETE:
+		return "delete";
+	default:
+		return "";
+	}
+}
+
+static int fake_plan_act(struct provider *p, enum step_action action, const char *node,
+			 int64_t grace_s, struct plan *plan, struct err *err)
+{
+	(void)p;
+	(void)grace_s;
+	if (!*verb_of(action))
+		return err_set(err, ERR_INTERNAL, 0, "no such step for a node: %s",
+			       step_action_name(action));
+	return plan_words(plan, action, node, verb_of(action), node, err);
+}
+
+static int hang(struct provider *p, struct deadline by, struct err *err)
+{
+	struct pollfd pfd = { .fd = p->interrupt ? p->interrupt->fd : -1, .events = POLLIN };
+
+	if (poll(&pfd, 1, deadline_poll_ms(by)) > 0)
+		return err_set(err, ERR_CANCELLED, 0, "interrupted");
+	return err_set(err, ERR_DEADLINE_EXCEEDED, 0, "'fake' did not end in time");
+}
+
+/* What the node's name asks for. */
+static int misbehave(struct provider *p, const struct step *step, struct deadline by,
+		     struct err *err)
+{
+	const char *verb = verb_of(step->action);
+	char word[32];
+
+	if (!*verb)
+		return 0;
+	snprintf(word, sizeof(word), "hang-%s", verb);
+	if (strstr(step->node, word))
+		return hang(p, by, err);
+	snprintf(word, sizeof(word), "fail-%s", verb);
+	if (!strstr(step->node, word))
+		return 0;
+	err_set(err, ERR_UNKNOWN, 0, "told to fail");
+	return err_explain(err, "ENGINE_FAILED", NULL);
+}
+
+static int subnet_is_free(const char *name, void *arg, struct err *err)
+{
+	struct kv_list record = { 0 };
+	bool same;
+
+	record_read(name, "network", &record);
+	same = strcmp(value_of(&record, "subnet"), arg) == 0;
+	kv_release(&record);
+	if (!same || !*(const char *)arg)
+		return 0;
+	err_set(err, ERR_ALREADY_EXISTS, 0, "the subnet is taken");
+	return err_explain(err, "SUBNET_TAKEN", NULL);
+}
+
+static int create_network(const struct strv *argv, struct err *err)
+{
+	const char *subnet = "";
+
+	for (size_t i = 0; i < argv->count; i++) {
+		if (strncmp(argv->items[i], "--subnet=", 9) == 0)
+			subnet = argv->items[i] + 9;
+	}
+	if (each_record("network", subnet_is_free, (void *)subnet, err) < 0)
+		return -1;
+	return record_write(argv->items[2], "network", "wxe", argv, "created", err);
+}
+
+static int fake_run(struct provider *p, const struct step *step, struct deadline by,
+		    struct err *err)
+{
+	const struct strv *argv = &step->argv;
+
+	if (misbehave(p, step, by, err) < 0)
+		return -1;
+	switch (step->action) {
+	case STEP_IMAGE_CHECK:
+		if (!strstr(argv->items[2], "missing"))
+			return 0;
+		err_set(err, ERR_NOT_FOUND, 0, "no image '%s'", argv->items[2]);
+		return err_explain(err, "IMAGE_NOT_FOUND", "name another with --image");
+	case STEP_NETWORK_CREATE:
+		return create_network(argv, err);
+	case STEP_NETWORK_DELETE:
+		return record_remove(argv->items[2], "network", err);
+	case STEP_CONTAINER_CREATE:
+		return record_write(step->node, "node", "wxe", argv, "running", err);
+	case STEP_CONTAINER_START:
+		return set_state(step->node, "running", err);
+	case STEP_CONTAINER_STOP:
+	case STEP_CONTAINER_KILL:
+		return set_state(step->node, "exited", err);
+	case STEP_CONTAINER_DELETE:
+		return record_remove(step->node, "node", err);
+	default:
+		return err_set(err, ERR_INTERNAL, 0, "not an engine's step: %s", step->id);
+	}
+}
+
+static int fake_info(struct provider *p, struct deadline by, struct engine_info *ret,
+		     struct err *err)
+{
+	(void)p;
+	(void)by;
+	(void)err;
+	*ret = (struct engine_info){ .version = "0.1.0", .runtime = "fake", .cgroup = "v2" };
+	snprintf(ret->controllers, sizeof(ret->controllers), "cpuset cpu io memory pids");
+	return 0;
+}
+
+const struct provider_ops fake_ops = {
+	.name = "fake",
+	.open = fake_open,
+	.close = fake_close,
+	.has_agents = fake_has_agents,
+	.list = fake_list,
+	.networks = fake_networks,
+	.plan_network = fake_plan_network,
+	.plan_image = fake_plan_image,
+	.plan_create = fake_plan_create,
+	.plan_act = fake_plan_act,
+	.plan_network_delete = fake_plan_network_delete,
+	.run = fake_run,
+	.info = fake_info,
+};

@@ -1,0 +1,145 @@
+#include "tests/support/cli.h"
+
+#include "controller/cli/cli.h"
+#include "shared/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_WORDS 32
+
+static struct cli_output run(const char *word, va_list ap)
+{
+	struct cli_output output = { 0 };
+	char *argv[MAX_WORDS] = { (char *)"berth" };
+	size_t out_len, errs_len;
+	FILE *out = open_memstream(&output.out, &out_len);
+	FILE *errs = open_memstream(&output.errs, &errs_len);
+	int argc = 1;
+
+	assert_non_null(out);
+	assert_non_null(errs);
+	for (; word; word = va_arg(ap, const char *)) {
+		assert_true(argc < MAX_WORDS - 1);
+		argv[argc++] = (char *)word;
+	}
+	output.exit_code = cli_main(argc, argv, NULL, out, errs);
+	fclose(out);
+	fclose(errs);
+	return output;
+}
+
+struct cli_output cli_run(const char *word, ...)
+{
+	struct cli_output output;
+	va_list ap;
+
+	va_start(ap, word);
+	output = run(word, ap);
+	va_end(ap);
+	return output;
+}
+
+void cli_release(struct cli_output *output)
+{
+	free(output->out);
+	free(output->errs);
+	*output = (struct cli_output){ 0 };
+}
+
+void cli_expect(int exit_code, const char *out, const char *errs, const char *word, ...)
+{
+	struct cli_output output;
+	va_list ap;
+
+	va_start(ap, word);
+	output = run(word, ap);
+	va_end(ap);
+	if (output.exit_code != exit_code || !strstr(output.out, out) || !strstr(output.errs, errs))
+		fail_msg("wanted exit %d, \"%s\" and \"%s\", got exit %d\nstdout: %s\nstderr: %s",
+			 exit_code, out, errs, output.exit_code, output.out, output.errs);
+	cli_release(&output);
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static char *read_file(const char *path)
+{
+	struct text text = { 0 };
+	char buffer[4096];
+	FILE *file = fopen(path, "r");
+	size_t n;
+
+	if (!file)
+		fail_msg("no golden file '%s': BERTH_UPDATE_GOLDEN=1 writes it", path);
+	while ((n = fread(buffer, 1, sizeof(buffer), file)) > 0)
+		text_add_bytes(&text, buffer, n);
+	fclose(file);
+	return text_take(&text);
+}
+
+static size_t first_difference(const char *a, const char *b)
+{
+	size_t i = 0;
+
+	while (a[i] && a[i] == b[i])
+		i++;
+	return i;
+}
+
+void cli_golden(const char *path, const char *text)
+{
+	char *golden;
+	size_t at;
+
+	if (getenv("BERTH_UPDATE_GOLDEN")) {
+		write_file(path, text);
+		return;
+	}
+	golden = read_file(path);
+	at = first_difference(golden, text);
+	if (golden[at] != text[at])
+		fail_msg("differs from %s at byte %zu: wanted \"%.60s\", got \"%.60s\"; if that is "
+			 "meant, run with BERTH_UPDATE_GOLDEN=1",
+			 path, at, golden + at, text + at);
+	free(golden);
+}
+
+char *cli_temp_dir(void)
+{
+	char *dir = strdup("/tmp/berth-cli-XXXXXX");
+
+	assert_non_null(dir);
+	assert_non_null(mkdtemp(dir));
+	return dir;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void cli_remove_dir(char *dir)
+{
+	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	free(dir);
+}

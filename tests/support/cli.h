@@ -1,0 +1,25 @@
+#pragma once
+/* For the command line's tests: berth's main function within the test, and golden files. */
+#include <stddef.h>
+
+struct cli_output {
+	int exit_code;
+	char *out;
+	char *errs;
+};
+
+/* cli_main() with the words (NULL ends them) after "berth". Release the result. */
+struct cli_output cli_run(const char *word, ...) __attribute__((sentinel));
+void cli_release(struct cli_output *output);
+
+/* The same, asserting the exit code and that each stream holds the words ("" for any). */
+void cli_expect(int exit_code, const char *out, const char *errs, const char *word, ...)
+	__attribute__((sentinel));
+
+/* Asserts that 'text' is the file's content; BERTH_UPDATE_GOLDEN=1 writes it instead. 'path' is
+ * relative to the root of the tree, where tests are run. */
+void cli_golden(const char *path, const char *text);
+
+/* A fresh directory, and removing it with all that is in it. */
+char *cli_temp_dir(void);
+void cli_remove_dir(char *dir);

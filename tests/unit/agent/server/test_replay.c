@@ -1,0 +1,200 @@
+#include "agent/server/replay.h"
+
+#include "shared/base/deadline.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t now_us;
+
+static int64_t fake_now(void)
+{
+	return now_us;
+}
+
+struct rig {
+	struct replay *replay;
+	struct replay_found found;
+	struct err err;
+};
+
+static int setup(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+
+	now_us = 1000000;
+	clock_set_source(fake_now);
+	*state = rig;
+	return replay_new(&replay_limits_default, &rig->replay, &rig->err);
+}
+
+static int teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	clock_set_source(NULL);
+	replay_free(rig->replay);
+	free(rig);
+	return 0;
+}
+
+static const uint8_t *id(unsigned n)
+{
+	static uint8_t bytes[WIRE_CALL_ID_BYTES];
+
+	memset(bytes, 0, sizeof(bytes));
+	memcpy(bytes, &n, sizeof(n));
+	return bytes;
+}
+
+static struct call *a_call(int n)
+{
+	static char calls[4];
+
+	return (struct call *)&calls[n];
+}
+
+static void done(struct rig *rig, unsigned n, const char *reply)
+{
+	assert_int_equal(replay_begin(rig->replay, id(n), n, a_call(0), &rig->err), 0);
+	replay_finish(rig->replay, id(n), (const uint8_t *)reply, strlen(reply));
+}
+
+static bool knows(struct rig *rig, unsigned n)
+{
+	return replay_find(rig->replay, id(n), n, &rig->found, &rig->err);
+}
+
+/* F20 */
+static void a_running_call_is_found_and_joined(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_false(knows(rig, 1));
+	replay_begin(rig->replay, id(1), 1, a_call(2), &rig->err);
+	assert_true(knows(rig, 1));
+	assert_ptr_equal(rig->found.call, a_call(2));
+	assert_null(rig->found.reply);
+}
+
+/* F20: bit-equal */
+static void a_finished_mutation_answers_the_same_bytes(void **state)
+{
+	struct rig *rig = *state;
+
+	done(rig, 1, "first");
+	assert_true(knows(rig, 1));
+	assert_null(rig->found.call);
+	assert_int_equal(rig->found.reply_len, 5);
+	assert_memory_equal(rig->found.reply, "first", 5);
+}
+
+static void a_finished_read_is_forgotten(void **state)
+{
+	struct rig *rig = *state;
+
+	replay_begin(rig->replay, id(1), 1, a_call(0), &rig->err);
+	replay_finish(rig->replay, id(1), NULL, 0);
+	assert_false(knows(rig, 1));
+	assert_int_equal(replay_count(rig->replay), 0);
+}
+
+static void an_id_used_for_another_request_is_refused(void **state)
+{
+	struct rig *rig = *state;
+
+	done(rig, 1, "x");
+	assert_true(replay_find(rig->replay, id(1), 77, &rig->found, &rig->err));
+	assert_null(rig->found.call);
+	assert_null(rig->found.reply);
+	assert_int_equal(rig->err.code, ERR_INVALID_ARGUMENT);
+	assert_string_equal(rig->err.reason, "CALL_ID_REUSED");
+}
+
+static void replies_expire_after_ten_minutes(void **state)
+{
+	struct rig *rig = *state;
+
+	done(rig, 1, "x");
+	now_us += 5 * 60 * 1000000LL;
+	done(rig, 2, "y");
+	assert_int_equal(replay_expire(rig->replay), 5 * 60 * 1000);
+	now_us += 5 * 60 * 1000000LL - 1000;
+	assert_true(knows(rig, 1));
+	now_us += 1000;
+	assert_false(knows(rig, 1));
+	assert_true(knows(rig, 2));
+	now_us += 5 * 60 * 1000000LL;
+	assert_int_equal(replay_expire(rig->replay), -1);
+	assert_int_equal(replay_count(rig->replay), 0);
+}
+
+/* By the time of their end, not of their begin. */
+static void the_oldest_of_too_many_replies_goes_first(void **state)
+{
+	struct rig *rig = *state;
+
+	replay_begin(rig->replay, id(9999), 9999, a_call(1), &rig->err);
+	for (unsigned n = 0; n < 1024; n++)
+		done(rig, n, "x");
+	replay_finish(rig->replay, id(9999), (const uint8_t *)"z", 1);
+	assert_int_equal(replay_count(rig->replay), 1024);
+	assert_false(knows(rig, 0));
+	assert_true(knows(rig, 1));
+	assert_true(knows(rig, 9999));
+}
+
+static void replies_are_bounded_in_bytes(void **state)
+{
+	struct rig *rig = *state;
+	char *big = malloc(300 * 1024 + 1);
+
+	memset(big, 'a', 300 * 1024);
+	big[300 * 1024] = '\0';
+	for (unsigned n = 0; n < 5; n++)
+		done(rig, n, big);
+	assert_int_equal(replay_count(rig->replay), 3);
+	assert_false(knows(rig, 1));
+	assert_true(knows(rig, 2));
+	free(big);
+}
+
+static void running_calls_are_never_dropped(void **state)
+{
+	struct rig *rig = *state;
+
+	replay_begin(rig->replay, id(5000), 5000, a_call(3), &rig->err);
+	now_us += 3600 * 1000000LL;
+	for (unsigned n = 0; n < 2000; n++)
+		done(rig, n, "x");
+	assert_true(knows(rig, 5000));
+	assert_ptr_equal(rig->found.call, a_call(3));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_running_call_is_found_and_joined, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_finished_mutation_answers_the_same_bytes, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_finished_read_is_forgotten, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_id_used_for_another_request_is_refused, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(replies_expire_after_ten_minutes, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_oldest_of_too_many_replies_goes_first, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(replies_are_bounded_in_bytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(running_calls_are_never_dropped, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
