@@ -1,7 +1,9 @@
 #include "agent/agent.h"
 
 #include "agent/gate/gate.h"
+#include "agent/pods/pods.h"
 #include "agent/runtime/runtime.h"
+#include "agent/server/notify.h"
 #include "agent/server/server.h"
 #include "agent/server/watchdog.h"
 #include "agent/service/monitor.h"
@@ -12,7 +14,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 void agent_config_init(struct agent_config *config)
@@ -69,7 +70,9 @@ static int open_backends(struct agent *agent, struct err *err)
 
 	if (units_open(config->units_backend, agent->loop, &agent->units, err) < 0 ||
 	    runtime_open(config->runtime_backend, config->runtime_address, agent->loop,
-			 &agent->runtime, err) < 0)
+			 &agent->runtime, err) < 0 ||
+	    pods_open(config->state_dir, agent->loop, agent->units, agent->runtime, &agent->pods,
+		      err) < 0)
 		return -1;
 	return monitor_open(agent, &agent->monitor, err);
 }
@@ -111,14 +114,14 @@ int agent_init(struct agent *agent, const struct agent_config *config, struct er
 
 int agent_run(struct agent *agent, struct err *err)
 {
-	sd_notify(0, "READY=1");
+	notify("READY=1");
 	while (!agent->stopping) {
 		int rc = sd_event_run(agent->loop, UINT64_MAX);
 
 		if (rc < 0)
 			return err_set(err, ERR_INTERNAL, -rc, "run the event loop");
 	}
-	sd_notify(0, "STOPPING=1");
+	notify("STOPPING=1");
 	return 0;
 }
 
@@ -131,6 +134,8 @@ void agent_release(struct agent *agent)
 	gate_close(agent->gate);
 	if (agent->monitor)
 		monitor_close(agent->monitor);
+	if (agent->pods)
+		pods_close(agent->pods);
 	if (agent->runtime)
 		runtime_close(agent->runtime);
 	if (agent->units)

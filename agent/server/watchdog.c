@@ -1,5 +1,6 @@
 #include "agent/server/watchdog.h"
 
+#include "agent/server/notify.h"
 #include "agent/server/probe.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
@@ -26,7 +27,7 @@ int64_t watchdog_interval_ms(void)
 void watchdog_tell_systemd(void *arg)
 {
 	(void)arg;
-	sd_notify(0, "WATCHDOG=1");
+	notify("WATCHDOG=1");
 }
 
 /* Half the interval and a bit less, so that one lost ping is made up for in time. */

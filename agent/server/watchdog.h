@@ -10,7 +10,7 @@
 struct sd_event;
 struct watchdog;
 
-/* Tells whoever wants to know that the agent lives; sd_notify(3) but in tests. */
+/* Tells whoever wants to know that the agent lives; notify() but in tests. */
 typedef void watchdog_alive_fn(void *arg);
 
 struct watchdog_config {

@@ -1,6 +1,7 @@
+#include "agent/units/processes.h"
 #include "agent/agent.h"
 #include "agent/service/call.h"
-#include "agent/units/processes.h"
+#include "agent/units/unit.h"
 
 #include "node/v1/processes.pb-c.h"
 
@@ -59,6 +60,7 @@ static void processes_kill_api_server(Berth__Node__V1__Processes_Service *self,
 				      const Berth__Node__V1__KillApiServerRequest *req,
 				      Berth__Node__V1__KillApiServerReply_Closure reply, void *call)
 {
+	struct agent *agent = call_agent(call);
 	struct kill_call *kill = malloc(sizeof(*kill));
 	struct err err;
 
@@ -69,8 +71,8 @@ static void processes_kill_api_server(Berth__Node__V1__Processes_Service *self,
 		return;
 	}
 	*kill = (struct kill_call){ .reply = reply, .call = call };
-	processes_end(call_agent(call)->loop, "/proc", "kube-apiserver", req->grace_millis,
-		      call_deadline(call), on_killed, kill);
+	processes_end(agent->loop, units_proc_root(agent->units), "kube-apiserver",
+		      req->grace_millis, call_deadline(call), on_killed, kill);
 }
 
 Berth__Node__V1__Processes_Service processes_service = BERTH__NODE__V1__PROCESSES__INIT(processes_);

@@ -161,7 +161,7 @@ static int ending_start(struct ending *e, struct sd_event *loop, const char *pro
 {
 	struct process_ids ids = { 0 };
 
-	if (process_find(proc_root, name, &ids, &e->err) < 0)
+	if (proc_root && process_find(proc_root, name, &ids, &e->err) < 0)
 		return -1;
 	e->victims = calloc(ids.count + 1, sizeof(*e->victims));
 	e->results = calloc(ids.count + 1, sizeof(*e->results));

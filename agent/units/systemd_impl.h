@@ -49,6 +49,9 @@ struct bus_user {
 	void (*job_removed)(struct bus_user *user, const char *job, const char *result);
 };
 
+/* Slots of the memory for absent units; a power of two. */
+#define ABSENT_MAX 64
+
 /* How many jobs that ended before their call was answered are remembered. */
 #define REMOVED_MAX 16
 
@@ -73,6 +76,7 @@ struct systemd {
 	struct bus_user *users;
 	struct removed_job removed[REMOVED_MAX];
 	size_t removed_next;
+	uint64_t absent[ABSENT_MAX]; /* unit_query.c: hashes of names */
 };
 
 /* --- unit_bus.c ------------------------------------------------------------------------------- */
@@ -126,7 +130,7 @@ struct unit_query {
 	size_t get_count;
 	sd_bus_slot *list_slot;
 	size_t missing; /* replies still to come */
-	bool has_job;	/* one of them has a job queued or running */
+	bool has_job;   /* one of them has a job queued or running */
 	/* All is there, or systemd said no. May release the query. */
 	void (*done)(struct unit_query *query, const struct err *err);
 };

@@ -26,6 +26,11 @@ void units_close(struct units *units)
 		units->ops->close(units);
 }
 
+const char *units_proc_root(const struct units *units)
+{
+	return units->ops->proc_root;
+}
+
 static bool has_unit_suffix(const char *name)
 {
 	static const char *const types[] = { ".service", ".socket",    ".target", ".device",

@@ -3,8 +3,9 @@
  * Units of the node: what callers use. The ops table behind it is in unit_impl.h.
  *
  * Everything is asynchronous on the agent's one loop. Each call ends in exactly one call of 'done',
- * from the loop and never from within the call itself, at 'by' at the latest. What 'done' gets is
- * borrowed until it returns; 'err' is NULL on success.
+ * from the loop and never from within the call itself, at 'by' at the latest; only when there is no
+ * memory to remember the call by does it come at once. What 'done' gets is borrowed until it
+ * returns; 'err' is NULL on success.
  */
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
@@ -49,6 +50,10 @@ enum unit_action { UNIT_START, UNIT_STOP, UNIT_RESTART };
 int units_open(const char *backend, struct sd_event *loop, struct units **ret_units,
 	       struct err *err);
 void units_close(struct units *units);
+
+/* Where the processes of the node are, for processes_end(): "/proc"; NULL for the fake, so that an
+ * agent under test ends nobody's processes. Static. */
+const char *units_proc_root(const struct units *units);
 
 /* "name" gets ".service" unless it ends in a unit type (NS-026). ERR_INVALID_ARGUMENT for anything
  * that is no unit name (systemd.unit(5)); 'ret' holds 256 bytes. Pure. */

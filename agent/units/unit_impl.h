@@ -12,6 +12,9 @@ struct unit_ops {
 	/* As in `berthd serve --units NAME`; [a-z]+. */
 	const char *name;
 
+	/* Where the node's processes are seen: "/proc"; NULL: it has none. */
+	const char *proc_root;
+
 	/* Allocates the backend's state ('struct units' first in it); connects lazily. */
 	int (*open)(struct sd_event *loop, struct units **ret_units, struct err *err);
 

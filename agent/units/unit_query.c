@@ -1,5 +1,5 @@
 #include "agent/units/systemd_impl.h"
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
 
 #include <errno.h>
@@ -35,6 +35,39 @@ void query_release(struct unit_query *query)
 	query->gets = NULL;
 	query->get_count = 0;
 	query->missing = 0;
+}
+
+/*
+ * Every question about a unit that does not exist makes PID 1 look for its files again, 70 us each
+ * time. So who was absent the last time is listed first, and asked for properties only when it turns
+ * out to be there. A slot that two names share costs a round trip, no more.
+ */
+static uint64_t name_hash(const char *name)
+{
+	uint64_t hash = 14695981039346656037ULL; /* FNV-1a */
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 1099511628211ULL;
+	return hash;
+}
+
+static bool was_absent(const struct systemd *s, const char *name)
+{
+	uint64_t hash = name_hash(name);
+
+	return s->absent[hash & (ABSENT_MAX - 1)] == hash;
+}
+
+static void remember_presence(struct systemd *s, const struct unit_status *status)
+{
+	uint64_t hash = name_hash(status->name);
+	bool is_absent = strcmp(status->load, "not-found") == 0;
+	uint64_t *slot = &s->absent[hash & (ABSENT_MAX - 1)];
+
+	if (is_absent)
+		*slot = hash;
+	else if (*slot == hash)
+		*slot = 0;
 }
 
 static void reply_came(struct unit_query *query)
@@ -100,50 +133,6 @@ static int read_list(sd_bus_message *m, struct unit_query *query)
 	return r;
 }
 
-static int on_list(sd_bus_message *m, void *arg, sd_bus_error *error)
-{
-	struct unit_query *query = arg;
-	struct err err;
-	int r;
-
-	(void)error;
-	if (bus_is_lost(query->systemd, m))
-		return 0;
-	if (sd_bus_message_is_method_error(m, NULL)) {
-		bus_error(m, "list units", &err);
-		query->done(query, &err);
-		return 0;
-	}
-	r = read_list(m, query);
-	if (r < 0) {
-		err_set(&err, ERR_INTERNAL, -r, "systemd: unexpected list of units");
-		query->done(query, &err);
-		return 0;
-	}
-	reply_came(query);
-	return 0;
-}
-
-static int send_list(struct unit_query *query, struct err *err)
-{
-	struct systemd *s = query->systemd;
-	__attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *m = NULL;
-	int r;
-
-	r = sd_bus_message_new_method_call(s->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
-					   "ListUnitsByNames");
-	if (r >= 0)
-		r = sd_bus_message_open_container(m, 'a', "s");
-	for (size_t i = 0; r >= 0 && i < query->count; i++)
-		r = sd_bus_message_append(m, "s", query->list[i].name);
-	if (r >= 0)
-		r = sd_bus_message_close_container(m);
-	if (r < 0)
-		return err_set(err, ERR_INTERNAL, -r, "systemd: cannot make a message");
-	query->missing++;
-	return bus_send(s, m, on_list, query, &query->list_slot, err);
-}
-
 static bool is_service(const char *name)
 {
 	const char *dot = strrchr(name, '.');
@@ -174,6 +163,78 @@ static int send_gets(struct unit_query *query, struct unit_status *status, struc
 	return 0;
 }
 
+static bool has_gets(const struct unit_query *query, const struct unit_status *status)
+{
+	for (size_t i = 0; i < query->get_count; i++) {
+		if (query->gets[i].status == status)
+			return true;
+	}
+	return false;
+}
+
+/* For those that were thought to be absent and are there. */
+static int send_late_gets(struct unit_query *query, struct err *err)
+{
+	for (size_t i = 0; i < query->count; i++) {
+		struct unit_status *status = &query->list[i];
+
+		remember_presence(query->systemd, status);
+		if (strcmp(status->load, "not-found") != 0 && !has_gets(query, status) &&
+		    send_gets(query, status, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int on_list(sd_bus_message *m, void *arg, sd_bus_error *error)
+{
+	struct unit_query *query = arg;
+	struct err err;
+	int r;
+
+	(void)error;
+	if (bus_is_lost(query->systemd, m))
+		return 0;
+	if (sd_bus_message_is_method_error(m, NULL)) {
+		bus_error(m, "list units", &err);
+		query->done(query, &err);
+		return 0;
+	}
+	r = read_list(m, query);
+	if (r < 0) {
+		err_set(&err, ERR_INTERNAL, -r, "systemd: unexpected list of units");
+		query->done(query, &err);
+		return 0;
+	}
+	if (send_late_gets(query, &err) < 0) {
+		if (!bus_will_resume(&err))
+			query->done(query, &err);
+		return 0;
+	}
+	reply_came(query);
+	return 0;
+}
+
+static int send_list(struct unit_query *query, struct err *err)
+{
+	struct systemd *s = query->systemd;
+	__attribute__((cleanup(sd_bus_message_unrefp))) sd_bus_message *m = NULL;
+	int r;
+
+	r = sd_bus_message_new_method_call(s->bus, &m, SYSTEMD_NAME, SYSTEMD_PATH, SYSTEMD_MANAGER,
+					   "ListUnitsByNames");
+	if (r >= 0)
+		r = sd_bus_message_open_container(m, 'a', "s");
+	for (size_t i = 0; r >= 0 && i < query->count; i++)
+		r = sd_bus_message_append(m, "s", query->list[i].name);
+	if (r >= 0)
+		r = sd_bus_message_close_container(m);
+	if (r < 0)
+		return err_set(err, ERR_INTERNAL, -r, "systemd: cannot make a message");
+	query->missing++;
+	return bus_send(s, m, on_list, query, &query->list_slot, err);
+}
+
 static void forget_answers(struct unit_status *status)
 {
 	struct unit_status fresh = { 0 };
@@ -194,7 +255,9 @@ int query_send(struct unit_query *query, struct err *err)
 	if (send_list(query, err) < 0)
 		return -1;
 	for (size_t i = 0; i < query->count; i++) {
-		if (send_gets(query, &query->list[i], err) < 0)
+		struct unit_status *status = &query->list[i];
+
+		if (!was_absent(query->systemd, status->name) && send_gets(query, status, err) < 0)
 			return -1;
 	}
 	return 0;

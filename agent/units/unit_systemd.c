@@ -3,7 +3,7 @@
  * for node images without a message bus, then the bus (NS-020, I14).
  */
 #include "agent/units/systemd_impl.h"
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
 
 #include <stdio.h>
@@ -214,6 +214,7 @@ static void systemd_system_state(struct units *units, struct deadline by,
 
 const struct unit_ops unit_systemd_ops = {
 	.name = "systemd",
+	.proc_root = "/proc",
 	.open = systemd_open,
 	.close = systemd_close,
 	.status = systemd_status,

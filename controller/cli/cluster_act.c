@@ -16,7 +16,7 @@ const char *cluster_action_result(enum cluster_action action)
 int cluster_act(struct invocation *inv, const char *name, enum cluster_action action,
 		const struct node_list *nodes, bool whole, bool *ret_done, struct err *err)
 {
-	__attribute__((cleanup(cleanup_plan))) struct plan plan = { 0 };
+	cleanup_with(plan) struct plan plan = { 0 };
 	struct cluster_ctx ctx;
 
 	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0 ||

@@ -112,10 +112,10 @@ static int apply_manifests(struct invocation *inv, const struct manifests *manif
 
 static int apply(struct invocation *inv, struct err *err)
 {
-	__attribute__((cleanup(cleanup_manifests))) struct manifests manifests = { 0 };
+	cleanup_with(manifests) struct manifests manifests = { 0 };
 
 	if (inv->opt->files.count == 0)
-		return usage_error(err, "apply what? berth apply needs -f FILE");
+		return usage_error(err, "apply what? 'apply' needs -f FILE");
 	if (manifests_read(inv, true, &manifests, err) < 0)
 		return -1;
 	return apply_manifests(inv, &manifests, err);

@@ -1,3 +1,4 @@
+#include "controller/cli/cell.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/input.h"
 #include "controller/cli/invocation.h"
@@ -36,7 +37,7 @@ static int config_from_flags(const struct options *opt, struct cluster_config **
 static int config_from_file(const struct options *opt, struct cluster_config **ret_config,
 			    struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text text = { 0 };
+	cleanup_with(text) struct text text = { 0 };
 
 	if (opt->workers >= 0 || opt->control_planes >= 0)
 		return usage_error(err, "--config says which nodes there are: no --workers or "
@@ -62,7 +63,7 @@ static void print_warnings(const struct invocation *inv, const struct strv *warn
 
 static int read_config(struct invocation *inv, struct cluster_config **ret_config, struct err *err)
 {
-	__attribute__((cleanup(cleanup_strv))) struct strv warnings = { 0 };
+	cleanup_with(strv) struct strv warnings = { 0 };
 	cleanup_with(cluster_config) struct cluster_config *config = NULL;
 	int result = inv->opt->config ? config_from_file(inv->opt, &config, err)
 				      : config_from_flags(inv->opt, &config, err);
@@ -79,14 +80,18 @@ static int read_config(struct invocation *inv, struct cluster_config **ret_confi
 	return 0;
 }
 
+/* What a newcomer wants to know next. */
 static void go_on(const struct invocation *inv, const char *name,
-		  const struct cluster_config *config)
+		  const struct cluster_config *config, int64_t millis)
 {
 	cleanup_free char *flag = NULL;
+	char took[32];
 
 	if (strcmp(name, CLUSTER_DEFAULT_NAME) != 0)
 		flag = text_format(" --name %s", name);
-	invocation_note(inv, "Cluster '%s' is ready. Go on with:", name);
+	cell_millis(millis, took, sizeof(took));
+	invocation_note(inv, "Cluster '%s' is %s after %s. Go on with:", name,
+			inv->opt->wait_ms == 0 ? "started" : "ready", took);
 	invocation_note(inv, "  berth get nodes%s", flag ? flag : "");
 	invocation_note(inv, "  berth apply -f pod.yaml -N %s%s --wait",
 			config->nodes[config->node_count - 1].name, flag ? flag : "");
@@ -133,9 +138,9 @@ static struct create_options create_options(struct invocation *inv)
 	};
 }
 
-static int dry_run(struct invocation *inv, const struct cluster_ctx *ctx,
-		   const struct cluster_config *config, const struct create_options *options,
-		   struct err *err)
+static int print_plan(struct invocation *inv, const struct cluster_ctx *ctx,
+		      const struct cluster_config *config, const struct create_options *options,
+		      struct err *err)
 {
 	cleanup_with(plan) struct plan plan = { 0 };
 
@@ -148,22 +153,23 @@ static int create(struct invocation *inv, const char *name, const struct cluster
 		  struct err *err)
 {
 	struct create_options options = create_options(inv);
-	int64_t began = clock_now_ms();
+	int64_t began = clock_now_ms(), millis;
 	struct cluster_ctx ctx;
 
 	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0)
 		return -1;
 	if (inv->opt->dry_run)
-		return dry_run(inv, &ctx, config, &options, err);
+		return print_plan(inv, &ctx, config, &options, err);
 	if (cluster_create(&ctx, config, &options, err) < 0)
 		return -1;
-	if (print_result(inv, name, config, clock_now_ms() - began, err) < 0)
+	millis = clock_now_ms() - began;
+	if (print_result(inv, name, config, millis, err) < 0)
 		return -1;
-	go_on(inv, name, config);
+	go_on(inv, name, config, millis);
 	return 0;
 }
 
-static int command_run(struct invocation *inv, struct err *err)
+static int run(struct invocation *inv, struct err *err)
 {
 	cleanup_with(cluster_config) struct cluster_config *config = NULL;
 
@@ -219,5 +225,5 @@ const struct command cmd_cluster_create = {
 	.outputs = OUTPUTS_RESULT,
 	.timeout_ms = 300000,
 	.options = create_flags,
-	.run = command_run,
+	.run = run,
 };

@@ -41,7 +41,7 @@ static int act_on(struct invocation *inv, const char *cluster, enum cluster_acti
 
 static int act(struct invocation *inv, enum cluster_action action, struct err *err)
 {
-	__attribute__((cleanup(cleanup_node_list))) struct node_list list = { 0 };
+	cleanup_with(node_list) struct node_list list = { 0 };
 	cleanup_json struct json_object *rows = json_object_new_array();
 	const char *cluster = invocation_cluster(inv);
 
@@ -95,12 +95,12 @@ static int take_cluster(struct node_list *all, struct node_list *ret, struct err
 /* One cluster that cannot be deleted does not keep the others. */
 static int delete_all(struct invocation *inv, struct json_object *rows, struct err *err)
 {
-	__attribute__((cleanup(cleanup_node_list))) struct node_list all = { 0 };
+	cleanup_with(node_list) struct node_list all = { 0 };
 
 	if (nodes_list(inv, NULL, false, &all, err) < 0)
 		return -1;
 	while (all.count) {
-		__attribute__((cleanup(cleanup_node_list))) struct node_list list = { 0 };
+		cleanup_with(node_list) struct node_list list = { 0 };
 		struct err failure;
 
 		if (take_cluster(&all, &list, err) < 0)

@@ -24,17 +24,16 @@ static int check(const struct invocation *inv, enum node_role *ret_role, struct 
 }
 
 /* The image of the others, unless one was given. */
-static int fill(struct node_config *node, const struct invocation *inv,
-		const struct node_list *found, struct err *err)
+static int fill(struct invocation *inv, struct node_config *node, struct err *err)
 {
-	const char *image = inv->opt->image ? inv->opt->image : found->items[0]->image;
+	cleanup_with(node_list) struct node_list found = { 0 };
+	cleanup_with(strv) struct strv warnings = { 0 };
 
-	if (!*image)
-		image = CLUSTER_DEFAULT_IMAGE;
-	return node_set(&node->name, inv->args->items[0], err) < 0 ||
-			       node_set(&node->image, image, err) < 0
-		       ? -1
-		       : 0;
+	if (node_set(&node->name, inv->args->items[0], err) < 0 ||
+	    nodes_list(inv, NULL, true, &found, err) < 0 ||
+	    node_set(&node->image, found.items[0]->image, err) < 0)
+		return -1;
+	return cluster_node_check(inv->opt->image, node, &warnings, err);
 }
 
 static void line(struct json_object *row, struct text *text)
@@ -54,27 +53,35 @@ static int print_result(struct invocation *inv, struct err *err)
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }
 
+static int print_plan(struct invocation *inv, const struct cluster_ctx *ctx,
+		      const struct node_config *node, const struct create_options *options,
+		      struct err *err)
+{
+	cleanup_with(plan) struct plan plan = { 0 };
+
+	if (cluster_prepare_add_node(ctx, node, options, &plan, err) < 0)
+		return -1;
+	return plan_print(inv->out, invocation_format(inv), &plan, err);
+}
+
 static int create(struct invocation *inv, const struct node_config *node, struct err *err)
 {
-	const struct create_options options = { .wait = true, .retain = inv->opt->retain };
-	cleanup_with(plan) struct plan plan = { 0 };
+	struct create_options options = { .image = inv->opt->image,
+					  .wait = true,
+					  .retain = inv->opt->retain };
 	struct cluster_ctx ctx;
 
 	if (invocation_cluster_ctx(inv, invocation_cluster(inv), &ctx, err) < 0)
 		return -1;
-	if (inv->opt->dry_run) {
-		if (cluster_prepare_add_node(&ctx, node, &options, &plan, err) < 0)
-			return -1;
-		return plan_print(inv->out, invocation_format(inv), &plan, err);
-	}
+	if (inv->opt->dry_run)
+		return print_plan(inv, &ctx, node, &options, err);
 	if (cluster_add_node(&ctx, node, &options, err) < 0)
 		return -1;
 	return print_result(inv, err);
 }
 
-static int node_create(struct invocation *inv, struct err *err)
+static int run(struct invocation *inv, struct err *err)
 {
-	__attribute__((cleanup(cleanup_node_list))) struct node_list found = { 0 };
 	cleanup_with(cluster_config) struct cluster_config *config = NULL;
 	struct node_config *node;
 	enum node_role role;
@@ -85,7 +92,7 @@ static int node_create(struct invocation *inv, struct err *err)
 	node = config ? cluster_config_add_node(config, role) : NULL;
 	if (!node)
 		return err_oom(err);
-	if (nodes_list(inv, NULL, true, &found, err) < 0 || fill(node, inv, &found, err) < 0)
+	if (fill(inv, node, err) < 0)
 		return -1;
 	return create(inv, node, err);
 }
@@ -117,5 +124,5 @@ const struct command cmd_node_create = {
 	.outputs = OUTPUTS_RESULT,
 	.timeout_ms = 180000,
 	.options = create_flags,
-	.run = node_create,
+	.run = run,
 };

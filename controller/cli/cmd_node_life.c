@@ -29,7 +29,7 @@ static int same_cluster(const struct node_list *list, struct err *err)
 static int is_whole(struct invocation *inv, const struct node_list *list, bool *ret_whole,
 		    struct err *err)
 {
-	__attribute__((cleanup(cleanup_node_list))) struct node_list all = { 0 };
+	cleanup_with(node_list) struct node_list all = { 0 };
 
 	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, &all, err) < 0)
 		return -1;
@@ -54,7 +54,7 @@ static int print_results(struct invocation *inv, enum cluster_action action,
 
 static int act(struct invocation *inv, enum cluster_action action, struct err *err)
 {
-	__attribute__((cleanup(cleanup_node_list))) struct node_list list = { 0 };
+	cleanup_with(node_list) struct node_list list = { 0 };
 	bool whole = false, done;
 
 	if (nodes_list(inv, inv->args, true, &list, err) < 0 || same_cluster(&list, err) < 0)

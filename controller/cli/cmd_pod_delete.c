@@ -146,7 +146,7 @@ static int delete_named(struct invocation *inv, struct err *err)
 
 static int delete_files(struct invocation *inv, struct err *err)
 {
-	__attribute__((cleanup(cleanup_manifests))) struct manifests manifests = { 0 };
+	cleanup_with(manifests) struct manifests manifests = { 0 };
 	cleanup_free struct target *targets = NULL;
 
 	if (manifests_read(inv, false, &manifests, err) < 0)

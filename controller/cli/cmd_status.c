@@ -26,7 +26,7 @@ static void overview(struct invocation *inv, struct json_object *rows, const cha
 
 static void overviews(struct invocation *inv, struct json_object *rows)
 {
-	__attribute__((cleanup(cleanup_strv))) struct strv seen = { 0 };
+	cleanup_with(strv) struct strv seen = { 0 };
 
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		const char *cluster = field_str(json_object_array_get_idx(rows, i), "cluster");

@@ -25,13 +25,13 @@ static bool verb_has_nouns(const char *verb)
 	return false;
 }
 
-/* Before the noun is known, any command of the verb may own the flag. */
+/* Before verb and noun are known, any command (of the verb) may own the flag. */
 static bool value_is_next_word(const char *verb, const char *word)
 {
 	bool alone = false;
 
-	for (size_t i = 0; verb && command_table[i]; i++) {
-		if (command_has_verb(command_table[i], verb) &&
+	for (size_t i = 0; command_table[i]; i++) {
+		if ((!verb || command_has_verb(command_table[i], verb)) &&
 		    option_find(command_table[i]->options, word, &alone))
 			return alone;
 	}
@@ -84,7 +84,7 @@ static int unknown_verb(const char *word, struct err *err)
 		snprintf(verb, sizeof(verb), "%.*s", (int)len, command_table[i]->name);
 		suggest_try(&suggest, verb);
 	}
-	err_set(err, ERR_INVALID_ARGUMENT, 0, "berth has no command '%s'", word);
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "there is no command '%s'", word);
 	return unknown(err, &suggest, "berth ");
 }
 
@@ -101,16 +101,16 @@ static void add_nouns(struct text *text, const char *verb)
 
 static int missing_noun(const char *verb, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text nouns = { 0 };
+	cleanup_with(text) struct text nouns = { 0 };
 
 	add_nouns(&nouns, verb);
-	err_set(err, ERR_INVALID_ARGUMENT, 0, "berth %s what? One of: %s", verb, text_str(&nouns));
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "%s what? One of: %s", verb, text_str(&nouns));
 	return err_explain(err, "UNKNOWN_COMMAND", NULL);
 }
 
 static int unknown_noun(const char *verb, const char *word, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text nouns = { 0 };
+	cleanup_with(text) struct text nouns = { 0 };
 	struct suggest suggest;
 	char prefix[64];
 
@@ -122,7 +122,7 @@ static int unknown_noun(const char *verb, const char *word, struct err *err)
 			suggest_try(&suggest, space + 1);
 	}
 	add_nouns(&nouns, verb);
-	err_set(err, ERR_INVALID_ARGUMENT, 0, "berth %s does not know '%s', only: %s", verb, word,
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' does not know '%s', only: %s", verb, word,
 		text_str(&nouns));
 	snprintf(prefix, sizeof(prefix), "berth %s ", verb);
 	return unknown(err, &suggest, prefix);
@@ -189,16 +189,16 @@ static int check_args(const struct command_line *line, struct err *err)
 	int count = (int)line->args.count;
 
 	if (count < command->min_args)
-		err_set(err, ERR_INVALID_ARGUMENT, 0, "berth %s needs %s", command->name,
+		err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' needs %s", command->name,
 			command->args);
 	else if (command->max_args >= 0 && count > command->max_args)
-		err_set(err, ERR_INVALID_ARGUMENT, 0, "berth %s: unexpected '%s'", command->name,
+		err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s': unexpected '%s'", command->name,
 			line->args.items[command->max_args]);
 	else
 		return 0;
 	err_explain(err, "USAGE", NULL);
-	snprintf(err->advice, sizeof(err->advice), "usage: berth %s %s [flags]", command->name,
-		 command->args);
+	snprintf(err->advice, sizeof(err->advice), "usage: berth %s%s%s [flags]", command->name,
+		 *command->args ? " " : "", command->args);
 	return -1;
 }
 
@@ -206,8 +206,8 @@ static int check_output(const struct command_line *line, struct err *err)
 {
 	if (line->command->outputs & 1U << line->options.output)
 		return 0;
-	err_set(err, ERR_INVALID_ARGUMENT, 0, "berth %s has no output format '%s'",
-		line->command->name, output_format_name((enum output_format)line->options.output));
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' has no output format '%s'", line->command->name,
+		output_format_name((enum output_format)line->options.output));
 	return err_explain(err, "BAD_VALUE", NULL);
 }
 

@@ -37,7 +37,7 @@ static void failure_json(FILE *out, const struct err *err)
 
 static void failure_text(FILE *out, const struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+	cleanup_with(text) struct text line = { 0 };
 	bool red = may_colour(out);
 
 	text_add(&line, red ? "\033[31mberth: " : "berth: ");

@@ -153,7 +153,8 @@ void help_command(FILE *out, const struct command *command)
 	if (command->example)
 		fprintf(out, "\nExample:\n  %s\n", command->example);
 	flags(out, "Flags", command->options);
-	flags(out, "Flags of every command", global_options);
+	fprintf(out,
+		"\nFlags of every command, such as --name, -o and --timeout: see 'berth help'.\n");
 	formats(out, command->outputs);
 	if (command->timeout_ms) {
 		fprintf(out, "Default timeout: ");

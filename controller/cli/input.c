@@ -36,7 +36,7 @@ static int read_all(int fd, const char *path, struct text *text, struct err *err
 
 int input_read(const char *path, struct text *ret_text, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text text = { 0 };
+	cleanup_with(text) struct text text = { 0 };
 	cleanup_fd int opened = -1;
 	int fd = STDIN_FILENO;
 

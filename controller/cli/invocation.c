@@ -79,10 +79,21 @@ const char *invocation_cluster(const struct invocation *inv)
 	return from_env ? from_env : CLUSTER_DEFAULT_NAME;
 }
 
+/* Takes 'path'. Engines and sockets want to know from where. */
+static char *absolute(char *path)
+{
+	cleanup_free char *relative = path, *here = NULL;
+
+	if (!relative || *relative == '/')
+		return TAKE(relative);
+	here = getcwd(NULL, 0);
+	return here ? text_format("%s/%s", here, relative) : NULL;
+}
+
 const char *invocation_state_dir(struct invocation *inv, struct err *err)
 {
 	if (!inv->state_dir)
-		inv->state_dir = store_default_dir(inv->opt->state_dir);
+		inv->state_dir = absolute(store_default_dir(inv->opt->state_dir));
 	if (!inv->state_dir)
 		err_oom(err);
 	return inv->state_dir;
@@ -128,7 +139,7 @@ void invocation_fail(struct invocation *inv, const struct err *err)
 
 void invocation_note(const struct invocation *inv, const char *fmt, ...)
 {
-	__attribute__((cleanup(cleanup_text))) struct text escaped = { 0 };
+	cleanup_with(text) struct text escaped = { 0 };
 	char line[1024];
 	va_list ap;
 

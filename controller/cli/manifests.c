@@ -44,7 +44,7 @@ static int set_namespace(K8s__Core__V1__Pod *pod, const char *namespace, struct 
 static int admit_pod(struct invocation *inv, const char *source, K8s__Core__V1__Pod *pod,
 		     struct err *err)
 {
-	__attribute__((cleanup(cleanup_strv))) struct strv refused = { 0 }, ignored = { 0 };
+	cleanup_with(strv) struct strv refused = { 0 }, ignored = { 0 };
 
 	if (pod_admit(pod, err) < 0)
 		return err_wrap(err, "%s: pod '%s'", source, pod_name(pod));
@@ -78,7 +78,7 @@ static int add_pods(struct invocation *inv, const char *source, struct manifest 
 static int read_file(struct invocation *inv, const char *path, bool admit, struct manifests *m,
 		     struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text text = { 0 };
+	cleanup_with(text) struct text text = { 0 };
 	struct manifest *file = &m->files[m->file_count];
 
 	if (input_read(path, &text, err) < 0 ||
@@ -119,8 +119,8 @@ static int read_files(struct invocation *inv, const struct strv *paths, bool adm
 
 int manifests_read(struct invocation *inv, bool admit, struct manifests *ret, struct err *err)
 {
-	__attribute__((cleanup(cleanup_manifests))) struct manifests m = { 0 };
-	__attribute__((cleanup(cleanup_strv))) struct strv paths = { 0 };
+	cleanup_with(manifests) struct manifests m = { 0 };
+	cleanup_with(strv) struct strv paths = { 0 };
 
 	if (inv->opt->namespace && !name_is_label(inv->opt->namespace)) {
 		usage_error(err, "'%s' is no namespace", inv->opt->namespace);

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* For the question why an agent does not answer, whatever is left of the command's own time. */
+#define ENGINE_PATIENCE_MS 10000
+
 #define cleanup_nodes __attribute__((cleanup(cleanup_node_list)))
 
 static bool is_glob(const char *word)
@@ -135,11 +138,11 @@ static void remember(struct invocation *inv, const struct node_list *list)
 	const char *state_dir = invocation_state_dir(inv, &ignored);
 
 	for (size_t i = 0; state_dir && i < list->count; i++) {
-		cleanup_free char *run_dir = store_run_dir(state_dir, list->items[i]->name);
-		cleanup_with(node) struct node *known = load(inv, state_dir, list->items[i]->name);
+		const struct node *node = list->items[i];
+		cleanup_with(node) struct node *known = load(inv, state_dir, node->name);
 
-		if (!known && run_dir && strcmp(run_dir, list->items[i]->run_dir) == 0)
-			store_node_save(state_dir, list->items[i], &ignored);
+		if (!known || strcmp(known->run_dir, node->run_dir) != 0)
+			store_node_save(state_dir, node, &ignored);
 	}
 }
 
@@ -260,13 +263,13 @@ static int drop_stopped(struct invocation *inv, struct node_list *list, struct e
 
 static int only_one(const struct invocation *inv, const struct node_list *list, struct err *err)
 {
-	__attribute__((cleanup(cleanup_text))) struct text names = { 0 };
+	cleanup_with(text) struct text names = { 0 };
 
 	if (list->count == 1)
 		return 0;
 	for (size_t i = 0; i < list->count; i++)
 		text_addf(&names, "%s%s", i ? ", " : "", list->items[i]->name);
-	usage_error(err, "on which node? berth %s needs --node; cluster '%s' has: %s",
+	usage_error(err, "on which node? '%s' needs --node; cluster '%s' has: %s",
 		    inv->command->name, invocation_cluster(inv), text_str(&names));
 	return err_explain(err, "NODE_REQUIRED", NULL);
 }
@@ -333,29 +336,48 @@ static int ask_one(struct node *node, void *arg, struct err *err)
 	return asking->fn(node, asking->arg, asking->rows[i], err);
 }
 
+/* What was remembered of the node is no longer so: asked again where the engine says it is. */
+static void ask_again(struct asking *asking, size_t i, struct node *node, struct err *err)
+{
+	json_object_put(asking->rows[i]);
+	asking->rows[i] = json_object_new_array();
+	memset(err, 0, sizeof(*err));
+	asking->fn(node, asking->arg, asking->rows[i], err);
+}
+
+static void explain_one(struct invocation *inv, struct asking *asking, size_t i,
+			const struct node_list *now, struct err *err)
+{
+	const struct node *was = asking->list->items[i];
+	struct node *node = node_list_find(now, was->name);
+
+	if (!node)
+		not_found(inv, was->name, now, err);
+	else if (node->state != NODE_RUNNING)
+		not_running(node, err);
+	else if (strcmp(node->run_dir, was->run_dir) != 0)
+		ask_again(asking, i, node, err);
+}
+
 /* The agent did not answer: the engine knows whether that is because the node is not running. */
-static void explain(struct invocation *inv, struct err *errs, const struct node_list *list)
+static void explain(struct invocation *inv, struct asking *asking, struct err *errs)
 {
 	cleanup_nodes struct node_list now = { 0 };
 	struct provider *provider;
 	bool asked = false;
 	struct err ignored;
 
-	for (size_t i = 0; i < list->count; i++) {
-		struct node *node;
-
+	for (size_t i = 0; i < asking->list->count; i++) {
 		if (strcmp(errs[i].reason, "AGENT_NOT_ANSWERING") != 0)
 			continue;
-		if (!asked &&
-		    (invocation_provider(inv, &provider, &ignored) < 0 ||
-		     provider_list(provider, NULL, deadline_in_ms(10000), &now, &ignored) < 0))
+		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
+			       provider_list(provider, NULL, deadline_in_ms(ENGINE_PATIENCE_MS),
+					     &now, &ignored) < 0))
 			return;
+		if (!asked)
+			remember(inv, &now);
 		asked = true;
-		node = node_list_find(&now, list->items[i]->name);
-		if (!node)
-			not_found(inv, list->items[i]->name, &now, &errs[i]);
-		else if (node->state != NODE_RUNNING)
-			not_running(node, &errs[i]);
+		explain_one(inv, asking, i, &now, &errs[i]);
 	}
 }
 
@@ -400,7 +422,7 @@ int nodes_ask(struct invocation *inv, const struct node_list *list, node_fn *fn,
 		ask_one(list->items[0], &asking, &errs[0]);
 	else
 		node_each(list, ask_one, &asking, errs);
-	explain(inv, errs, list);
+	explain(inv, &asking, errs);
 	tell(inv, errs, list);
 	*ret_rows = merge(rows, list->count);
 	return 0;

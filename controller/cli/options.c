@@ -158,7 +158,8 @@ static int unknown_flag(const char *command, const struct option_spec *first, co
 	bool is_long = word[1] == '-';
 	int len = is_long ? (int)strcspn(word, "=") : (int)strlen(word);
 
-	err_set(err, ERR_INVALID_ARGUMENT, 0, "berth %s has no flag %.*s", command, len, word);
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "%s%s%s has no flag %.*s", *command ? "'" : "",
+		*command ? command : "berth", *command ? "'" : "", len, word);
 	suggest_init(&suggest, word + 2, is_long ? (size_t)len - 2 : 0);
 	for (const struct option_spec *spec = first; is_long && spec && spec->name; spec++)
 		suggest_try(&suggest, spec->name);

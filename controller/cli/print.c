@@ -34,13 +34,17 @@ static void render(const struct column *column, struct json_object *row, bool wi
 		text_add(cell,
 			 json_object_get_boolean(field_get(row, column->path)) ? "yes" : "no");
 		break;
+	case COLUMN_NONZERO:
+		if (json_object_get_int64(field_get(row, column->path)) != 0)
+			cell_escape(cell, value);
+		break;
 	case COLUMN_MILLIS:
 		cell_millis(json_object_get_int64(field_get(row, column->path)), text,
 			    sizeof(text));
 		text_add(cell, text);
 		break;
 	case COLUMN_CUSTOM: {
-		__attribute__((cleanup(cleanup_text))) struct text raw = { 0 };
+		cleanup_with(text) struct text raw = { 0 };
 
 		column->render(row, &raw);
 		cell_escape(cell, text_str(&raw));
@@ -63,7 +67,7 @@ static void table_add_row(struct table *table, const struct column *columns,
 	size_t at = 0;
 
 	for (; columns->title; columns++) {
-		__attribute__((cleanup(cleanup_text))) struct text cell = { 0 };
+		cleanup_with(text) struct text cell = { 0 };
 		size_t width;
 
 		if ((columns->wide && !wide) || at == ARRAY_LEN(table->widths))
@@ -118,8 +122,8 @@ static int print_table(FILE *out, bool wide, struct json_object *rows,
 static void print_lines(FILE *out, struct json_object *rows, const struct listing *listing)
 {
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
-		__attribute__((cleanup(cleanup_text))) struct text raw = { 0 };
-		__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+		cleanup_with(text) struct text raw = { 0 };
+		cleanup_with(text) struct text line = { 0 };
 
 		listing->line(json_object_array_get_idx(rows, i), &raw);
 		cell_escape(&line, text_str(&raw));
@@ -131,7 +135,7 @@ static void print_names(FILE *out, struct json_object *rows, const struct listin
 {
 	for (size_t i = 0; i < json_object_array_length(rows); i++) {
 		struct json_object *row = json_object_array_get_idx(rows, i);
-		__attribute__((cleanup(cleanup_text))) struct text name = { 0 };
+		cleanup_with(text) struct text name = { 0 };
 
 		cell_escape(&name, field_str(row, listing->name_path));
 		fprintf(out, "%s/%s\n", listing->noun, text_str(&name));

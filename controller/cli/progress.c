@@ -37,29 +37,33 @@ void progress_view_free(struct progress_view *view)
 	free(view);
 }
 
-/* "create node 'berth-worker'" */
+/* "create berth-worker" */
 static void describe(const struct step *step, struct text *text)
 {
 	static const char *const words[] = {
 		[STEP_IMAGE_CHECK] = "check the image",
 		[STEP_NETWORK_CREATE] = "create the network",
 		[STEP_NETWORK_DELETE] = "delete the network",
-		[STEP_VOLUME_DELETE] = "delete the volume of",
-		[STEP_DIRECTORY_CREATE] = "make the directory of",
-		[STEP_DIRECTORY_DELETE] = "remove the directory of",
-		[STEP_CONTAINER_CREATE] = "create",
-		[STEP_CONTAINER_START] = "start",
-		[STEP_CONTAINER_STOP] = "stop",
-		[STEP_CONTAINER_KILL] = "kill",
-		[STEP_CONTAINER_DELETE] = "delete",
-		[STEP_WAIT_READY] = "wait for",
-		[STEP_QUIESCE] = "bring to rest",
+		[STEP_VOLUME_DELETE] = "delete the volume of ",
+		[STEP_DIRECTORY_CREATE] = "make the directory of ",
+		[STEP_DIRECTORY_DELETE] = "remove the directory of ",
+		[STEP_CONTAINER_CREATE] = "create ",
+		[STEP_CONTAINER_START] = "start ",
+		[STEP_CONTAINER_STOP] = "stop ",
+		[STEP_CONTAINER_KILL] = "kill ",
+		[STEP_CONTAINER_DELETE] = "delete ",
+		[STEP_WAIT_READY] = "wait for ",
+		[STEP_QUIESCE] = "bring to rest ",
 	};
 	size_t action = (size_t)step->action;
 
-	text_add(text, action < ARRAY_LEN(words) ? words[action] : step_action_name(step->action));
-	if (step->node && *step->node)
-		text_addf(text, " %s", step->node);
+	if (step->action == STEP_DIRECTORY_DELETE && !*step->node)
+		text_add(text, "forget the cluster");
+	else
+		text_add(text, action < ARRAY_LEN(words) ? words[action]
+							 : step_action_name(step->action));
+	if (step->action != STEP_IMAGE_CHECK)
+		text_add(text, step->node);
 }
 
 static const char *event_name(enum progress_kind kind)
@@ -96,7 +100,7 @@ static void add_message(struct text *line, const struct progress_event *event)
 
 static void event_plain(struct progress_view *view, const struct progress_event *event)
 {
-	__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+	cleanup_with(text) struct text line = { 0 };
 	char took[32];
 
 	if (event->step)
@@ -126,7 +130,7 @@ static void remove_running(struct progress_view *view, const struct step *step)
 
 static void draw_finished(struct progress_view *view, const struct progress_event *event)
 {
-	__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+	cleanup_with(text) struct text line = { 0 };
 	const char *good = view->utf8 ? "\xe2\x9c\x93" : "+";
 	const char *bad = view->utf8 ? "\xe2\x9c\x97" : "x";
 	char took[32];
@@ -154,7 +158,7 @@ static void event_terminal(struct progress_view *view, const struct progress_eve
 		draw_finished(view, event);
 	}
 	for (size_t i = 0; i < view->running_count; i++) {
-		__attribute__((cleanup(cleanup_text))) struct text line = { 0 };
+		cleanup_with(text) struct text line = { 0 };
 
 		describe(view->running[i], &line);
 		fprintf(view->out, " %s %s ...\n", view->utf8 ? "\xe2\x80\xa2" : "*",

@@ -21,7 +21,7 @@
 
 /* An impatient call that is still not connected looks whether anybody listens: first when connecting
  * takes longer than it should, then now and again. */
-#define LOOK_FIRST_MS 3
+#define LOOK_FIRST_MS 5
 #define LOOK_MS       200
 
 struct channel {

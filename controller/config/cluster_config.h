@@ -51,7 +51,7 @@ struct cluster_config {
 	char *pod_subnet;         /* "" : default (CN-084) */
 	char *service_subnet;
 	bool disable_default_cni;
-	char *kube_proxy_mode;
+	char *kube_proxy_mode; /* "" : default */
 	struct strv dns_search;
 	bool has_dns_search;
 	struct strv warnings; /* one sentence each, with line and column */

@@ -202,43 +202,37 @@ static void read_document(struct reading *r, const struct yaml *doc)
 		read_kind(r, doc, kind, version);
 }
 
-/* Faults of the YAML itself end the reading; what the documents say is collected in the report. */
-static int read_documents(struct reading *r, const char *text, size_t len)
+/* A fault of the YAML itself ends the reading; what was found before it is told first. */
+static void read_documents(struct reading *r, const char *text, size_t len)
 {
 	cleanup_with(yaml_reader) struct yaml_reader *reader = NULL;
-	struct err *err = r->report.err;
 	struct yaml *doc = NULL;
+	struct err fault;
 	bool any = false;
+	int result = yaml_open(r->report.source, text, len, &reader, &fault);
 
-	if (yaml_open(r->report.source, text, len, &reader, err) < 0)
-		return -1;
-	for (;;) {
-		if (yaml_next(reader, &doc, err) < 0)
-			return -1;
-		if (!doc)
-			break;
+	while (result == 0 && (result = yaml_next(reader, &doc, &fault)) == 0 && doc) {
 		if (doc->type != YAML_NULL) {
 			read_document(r, doc);
 			any = true;
 		}
 		yaml_free(TAKE(doc));
 	}
-	if (any)
-		return 0;
-	return err_set(err, ERR_INVALID_ARGUMENT, 0, "%s:1:1: there is no manifest in it",
-		       r->report.source);
+	if (result < 0)
+		report_fault(&r->report, &fault);
+	else if (!any)
+		report_error(&r->report, (struct yaml_mark){ 1, 1 }, "there is no manifest in it");
 }
 
 int manifest_read(const char *source, const char *text, size_t len, struct manifest *ret_manifest,
 		  struct err *err)
 {
 	struct reading r = { .report = { .source = source, .err = err } };
-	int result;
 
 	r.report.warnings = &r.manifest.warnings;
-	result = read_documents(&r, text, len);
+	read_documents(&r, text, len);
 	seen_release(&r.seen);
-	if (report_end(&r.report) < 0 || result < 0) {
+	if (report_end(&r.report) < 0) {
 		manifest_release(&r.manifest);
 		return -1;
 	}

@@ -39,6 +39,15 @@ static int add_error(struct report *report, struct yaml_mark at, const char *pat
 	return -1;
 }
 
+int report_fault(struct report *report, const struct err *fault)
+{
+	if (report->errors++ == 0)
+		*report->err = *fault;
+	else
+		append(report, fault->msg);
+	return -1;
+}
+
 int report_error(struct report *report, struct yaml_mark at, const char *fmt, ...)
 {
 	va_list ap;

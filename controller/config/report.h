@@ -13,7 +13,7 @@
 
 struct report {
 	const char *source;    /* names the text: "cluster.yaml" */
-	struct err *err;       /* filled by report_end() and on the way */
+	struct err *err;       /* filled on the way and by report_end() */
 	struct strv *warnings; /* "source:line:column: sentence" */
 	struct strv told;      /* topics warned about */
 	size_t errors;         /* found */
@@ -34,6 +34,9 @@ int report_unknown_field(struct report *report, const struct yaml *node, const c
 
 /* "name must be a string, not a number; quote it: "5"". 'wanted' has its article. */
 int report_type_error(struct report *report, const struct yaml *node, const char *wanted);
+
+/* Another reader's err, its message being whole. */
+int report_fault(struct report *report, const struct err *fault);
 
 int report_no_memory(struct report *report);
 

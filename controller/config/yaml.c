@@ -1,5 +1,7 @@
 #include "controller/config/yaml.h"
 
+#include "controller/config/yaml_text.h"
+
 #include <libfyaml.h>
 
 #include <stdio.h>
@@ -24,76 +26,9 @@ struct builder {
 	struct err *err;
 };
 
-static int fail_at(const char *source, struct yaml_mark at, const char *what, struct err *err)
-{
-	return err_set(err, ERR_INVALID_ARGUMENT, 0, "%s:%d:%d: %s", source, at.line, at.column,
-		       what);
-}
-
 static int fail(const struct builder *b, struct yaml_mark at, const char *what)
 {
-	return fail_at(b->reader->source, at, what, b->err);
-}
-
-/* --- the text ---------------------------------------------------------------------------------- */
-
-/* Bytes of the UTF-8 character at 's', 0 for a malformed one: no overlong forms, no surrogates. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-	static const struct {
-		unsigned char lead, lead_max, second_min, second_max, length;
-	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-	size_t i = 0;
-
-	while (i < ARRAY_LEN(forms) && (*s < forms[i].lead || *s > forms[i].lead_max))
-		i++;
-	if (i == ARRAY_LEN(forms) || forms[i].length > left)
-		return 0;
-	if (forms[i].length > 1 && (s[1] < forms[i].second_min || s[1] > forms[i].second_max))
-		return 0;
-	for (size_t k = 2; k < forms[i].length; k++) {
-		if (s[k] < 0x80 || s[k] > 0xbf)
-			return 0;
-	}
-	return forms[i].length;
-}
-
-static const char *character_fault(const unsigned char *s, size_t length)
-{
-	if (length == 0)
-		return "this is not UTF-8 text";
-	if (*s == '\0')
-		return "a NUL byte is not allowed";
-	if ((*s < ' ' && !strchr("\t\r\n", *s)) || *s == 0x7f)
-		return "a control character is not allowed";
-	return NULL;
-}
-
-static int check_text(const char *source, const char *text, size_t len, struct err *err)
-{
-	struct yaml_mark at = { 1, 1 };
-
-	if (len > YAML_MAX_BYTES)
-		return err_set(err, ERR_INVALID_ARGUMENT, 0, "%s: larger than 1 MiB", source);
-	for (size_t i = 0; i < len;) {
-		const unsigned char *s = (const unsigned char *)text + i;
-		size_t length = utf8_length(s, len - i);
-		const char *fault = character_fault(s, length);
-
-		if (fault)
-			return fail_at(source, at, fault, err);
-		at.column++;
-		if (*s == '\n')
-			at = (struct yaml_mark){ at.line + 1, 1 };
-		i += length;
-	}
-	return 0;
+	return yaml_fail(b->reader->source, at, what, b->err);
 }
 
 /* --- nodes ------------------------------------------------------------------------------------- */
@@ -246,6 +181,18 @@ static bool is_plain(struct fy_token *token)
 	return !token || fy_token_scalar_style(token) == FYSS_PLAIN;
 }
 
+/* The library's mark stands behind the opening quote. */
+static struct yaml_mark scalar_mark(struct fy_event *event, const struct builder *b)
+{
+	struct fy_token *token = event->scalar.value;
+	struct yaml_mark at = event_mark(event, b);
+
+	if (token && (fy_token_scalar_style(token) == FYSS_SINGLE_QUOTED ||
+		      fy_token_scalar_style(token) == FYSS_DOUBLE_QUOTED))
+		at.column--;
+	return at;
+}
+
 /* The tag says "a string": '!!str' or the bare '!'. */
 static bool is_string_tag(struct fy_token *tag)
 {
@@ -287,7 +234,7 @@ static int check_key(const struct builder *b, bool plain)
 static int on_scalar(struct builder *b, struct fy_event *event)
 {
 	struct fy_token *token = event->scalar.value;
-	struct yaml_mark at = event_mark(event, b);
+	struct yaml_mark at = scalar_mark(event, b);
 	bool plain = is_plain(token) && !event->scalar.tag;
 	cleanup_free char *text = NULL;
 	struct yaml *node;
@@ -371,8 +318,8 @@ static int parser_failed(const struct yaml_reader *reader, struct err *err)
 	if (!first)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "%s: this is not YAML",
 			       reader->source);
-	return fail_at(reader->source, (struct yaml_mark){ first->line, first->column }, first->msg,
-		       err);
+	return yaml_fail(reader->source, (struct yaml_mark){ first->line, first->column },
+			 first->msg, err);
 }
 
 /* Reads events up to the document's end. '*ret_any': there was a document. */
@@ -434,7 +381,7 @@ int yaml_open(const char *source, const char *text, size_t len, struct yaml_read
 {
 	cleanup_with(yaml_reader) struct yaml_reader *reader = NULL;
 
-	if (check_text(source, text, len, err) < 0)
+	if (yaml_check_text(source, text, len, err) < 0)
 		return -1;
 	reader = calloc(1, sizeof(*reader));
 	if (!reader)

@@ -4,8 +4,8 @@
  * that know where they stand. JSON is read too, being a subset.
  *
  * Refused, with line and column: anchors, aliases and merge keys (security-faults.md I6), tags but
- * '!!str', keys that are not strings, duplicate keys, NUL bytes and other control characters, text
- * that is not UTF-8, more than YAML_MAX_BYTES, YAML_MAX_DEPTH or YAML_MAX_ENTRIES.
+ * '!!str', directives but '%YAML', keys that are not strings, duplicate keys, NUL bytes and other
+ * control characters, text that is not UTF-8, more than the YAML_MAX_ limits.
  */
 #include "shared/base/cleanup.h"
 #include "shared/base/err.h"
@@ -17,6 +17,7 @@
 #define YAML_MAX_BYTES   (1024 * 1024)
 #define YAML_MAX_DEPTH   64
 #define YAML_MAX_ENTRIES 10000 /* of one document: a key with its value counts once */
+#define YAML_MAX_FLOW    20000 /* of the text: "[]{},&!" wherever they stand */
 
 /* What a value is. Plain scalars are typed as Kubernetes' and kind's readers type them: yes, no, on
  * and off are booleans, 0644 is octal; in quotes everything is a string. */

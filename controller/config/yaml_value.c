@@ -112,8 +112,8 @@ enum yaml_type yaml_plain_type(const char *text)
 const char *yaml_type_name(enum yaml_type type)
 {
 	static const char *const type_names[] = {
-		[YAML_NULL] = "null",      [YAML_BOOL] = "a boolean",  [YAML_INT] = "a number",
-		[YAML_FLOAT] = "a number", [YAML_STRING] = "a string", [YAML_LIST] = "a list",
+		[YAML_NULL] = "null",        [YAML_BOOL] = "a boolean",  [YAML_INT] = "a number",
+		[YAML_FLOAT] = "a fraction", [YAML_STRING] = "a string", [YAML_LIST] = "a list",
 		[YAML_MAP] = "a map",
 	};
 

@@ -77,13 +77,8 @@ static int check_metadata(struct check *c)
 				pod_name(pod));
 	if (check_label(c, "namespace", pod_namespace(pod)) < 0)
 		return -1;
-	/* It becomes part of paths. */
-	if (*pod_uid(pod) && (!name_is_subdomain(pod_uid(pod)) || strlen(pod_uid(pod)) > 128))
-		return complain(c, "uid",
-				"is '%.80s'; it must be lower-case letters, digits, '-' and '.', "
-				"at most 128",
-				pod_uid(pod));
-	return 0;
+	/* It becomes a file name. */
+	return *pod_uid(pod) ? check_label(c, "uid", pod_uid(pod)) : 0;
 }
 
 static const K8s__Core__V1__Volume *find_volume(const K8s__Core__V1__PodSpec *spec,

@@ -165,7 +165,7 @@ int render_sandbox(const K8s__Core__V1__Pod *pod, uint32_t attempt, const struct
 		.uid = copy(pod_uid(pod)),
 		.attempt = attempt,
 		.hostname = hostname_of(pod),
-		.log_directory = text_format("/var/log/pods/%s_%s_%s", pod_namespace(pod),
+		.log_directory = text_format("%s/%s_%s_%s", node->logs_dir, pod_namespace(pod),
 					     pod_name(pod), pod_uid(pod)),
 		.cgroup_parent = copy(""),
 		.namespaces = namespaces_of(pod->spec),

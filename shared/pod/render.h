@@ -26,6 +26,7 @@
 struct render_node {
 	int64_t memory_bytes;  /* capacity, for PS-213; 0: not known */
 	const char *pods_dir;  /* where emptyDir volumes live: <pods_dir>/<uid>/volumes/... */
+	const char *logs_dir;  /* /var/log/pods (PS-260) */
 	const char *node_name; /* for fieldRef spec.nodeName; may be "" */
 	const char *pod_ip;    /* for fieldRef status.podIP; "" before the sandbox */
 	const char *host_ip;   /* for fieldRef status.hostIP; "" when not known */

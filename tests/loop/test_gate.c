@@ -23,6 +23,13 @@
 
 #define HOSTILE 20000
 
+/* Freed memory stays with a sanitizer for a while. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GROWTH_MAX (64 * 1024 * 1024)
+#else
+#define GROWTH_MAX (1024 * 1024)
+#endif
+
 static int setup(void **state)
 {
 	struct agent_process *agent = calloc(1, sizeof(*agent));
@@ -112,8 +119,11 @@ static void hostile(int fd, unsigned kind)
 static void twenty_thousand_hostile_connections_change_nothing(void **state)
 {
 	struct agent_process *agent = *state;
-	size_t fds = agent_process_fds(agent);
+	struct deadline by;
+	size_t fds;
 
+	agent_process_wait_connections(agent, 0);
+	fds = agent_process_fds(agent);
 	for (unsigned i = 0; i < HOSTILE; i++) {
 		int fd = frames_connect(agent->socket);
 
@@ -124,7 +134,9 @@ static void twenty_thousand_hostile_connections_change_nothing(void **state)
 			agent_process_wait_answer(agent);
 	}
 	agent_process_wait_answer(agent);
-	assert_true(agent_process_fds(agent) <= fds + 4);
+	by = deadline_in_ms(10000);
+	while (agent_process_fds(agent) > fds) /* nng closes its side in its own time */
+		assert_false(deadline_is_over(by));
 	agent_process_stop(agent);
 }
 
@@ -164,7 +176,7 @@ static void a_length_of_two_to_the_64_closes_that_connection_only(void **state)
 	}
 	agent_process_wait_answer(agent);
 	after = agent_process_resident(agent);
-	assert_true(after < before + 1024 * 1024);
+	assert_true(after < before + GROWTH_MAX);
 }
 
 /* S9: 65534 is nobody. The child reports by its exit code only: cmocka is the parent's. */

@@ -199,6 +199,23 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
+/* What a sanitizer has said in any of its lives: a killed one has no exit code to tell it. */
+static void check_log(const struct agent_process *agent)
+{
+	FILE *f = fopen(agent->log, "re");
+	bool bad = false;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f))
+		bad |= strstr(line, "Sanitizer") || strstr(line, "runtime error");
+	if (f)
+		fclose(f);
+	if (bad) {
+		print_log(agent);
+		fail_msg("a sanitizer has found something in the agent");
+	}
+}
+
 static void remove_dir(struct agent_process *agent)
 {
 	if (agent->dir[0])
@@ -217,6 +234,7 @@ void agent_process_stop(struct agent_process *agent)
 		print_log(agent);
 		fail_msg("the agent did not exit with 0 within 3 s: %d", status);
 	}
+	check_log(agent);
 	remove_dir(agent);
 }
 
@@ -224,6 +242,8 @@ void agent_process_discard(struct agent_process *agent)
 {
 	if (agent->pid > 0)
 		agent_process_kill(agent);
+	if (agent->dir[0])
+		check_log(agent);
 	remove_dir(agent);
 }
 

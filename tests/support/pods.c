@@ -55,9 +55,12 @@ static void add_probe(K8s__Core__V1__Container *c)
 
 static void add_word(K8s__Core__V1__PodSpec *spec, char *word)
 {
-	char *kind = strchr(word, ':');
+	char *image = strchr(word, '='), *kind;
 	K8s__Core__V1__Container *c;
 
+	if (image)
+		*image++ = '\0';
+	kind = strchr(word, ':');
 	if (strcmp(word, "Never") == 0 || strcmp(word, "OnFailure") == 0) {
 		spec->restartpolicy = must(strdup(word));
 		return;
@@ -73,6 +76,10 @@ static void add_word(K8s__Core__V1__PodSpec *spec, char *word)
 		return;
 	}
 	c = new_container(word);
+	if (image) {
+		free(c->image);
+		c->image = must(strdup(image));
+	}
 	if (kind) {
 		append(&spec->n_initcontainers, &spec->initcontainers, c);
 		if (strncmp(kind, "sidecar", 7) == 0)

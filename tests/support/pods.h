@@ -3,6 +3,7 @@
  * Pods, observations and decisions as one line of text each, for tables of tests.
  *
  *   pod:     "Never host a:init s:sidecar c1 c2 e:ephemeral"   policy first, "Always" when left out
+ *            "c1=IMAGE" for another image than img:1
  *   sandbox: "ready 0 10.0.0.1; notready 1"                    ids sb0, sb1 ...; "ready 0 -": no IP;
  *                                                              "ready 0 node": host network;
  *                                                              "ready 0": network not known

@@ -1,9 +1,11 @@
 #include "tests/support/units.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -87,6 +89,25 @@ void loop_for(struct sd_event *loop, int64_t ms)
 
 	while (!deadline_is_over(by))
 		assert_true(sd_event_run(loop, (uint64_t)deadline_left_ms(by) * 1000) >= 0);
+}
+
+void make_dir(char ret_path[64])
+{
+	snprintf(ret_path, 64, "/tmp/berth-test-XXXXXX");
+	assert_non_null(mkdtemp(ret_path));
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+void remove_dir(const char *path)
+{
+	nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 void ask_status(struct sd_event *loop, struct units *units, const char *name, int64_t by_ms,

@@ -38,6 +38,10 @@ void loop_until(struct sd_event *loop, bool (*is_so)(void *arg), void *arg, int6
 /* Runs the loop for that long: to see that something does not happen. */
 void loop_for(struct sd_event *loop, int64_t ms);
 
+/* A directory of its own for a test, and its end with all that is in it. */
+void make_dir(char ret_path[64]);
+void remove_dir(const char *path);
+
 /* The calls of unit.h, waited for; the answer must come by 'by_ms' + 500. */
 void ask_status(struct sd_event *loop, struct units *units, const char *name, int64_t by_ms,
 		struct units_answer *ret);

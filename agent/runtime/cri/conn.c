@@ -179,6 +179,8 @@ void conn_flush(struct conn *conn)
 		if (!conn->dead && !write_out(conn))
 			break;
 	}
+	if (!nghttp2_session_want_read(conn->session) && !nghttp2_session_want_write(conn->session))
+		conn->dead = true;
 	set_want_write(conn, !conn->dead && conn->out.len > 0);
 	if (conn->out.len == 0 && conn->out.cap > OUT_KEEP)
 		text_release(&conn->out);
@@ -212,9 +214,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	(void)fd;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		read_some(conn);
-	conn_flush(conn);
-	if (!nghttp2_session_want_read(conn->session) && !nghttp2_session_want_write(conn->session))
-		conn->dead = true;
+	if (events & EPOLLOUT)
+		conn_flush(conn);
 	if (conn->dead)
 		sd_event_source_set_enabled(conn->io, SD_EVENT_OFF);
 	conn->wake(conn, conn->arg);
@@ -357,6 +358,15 @@ bool conn_is_dead(const struct conn *conn)
 	return conn->dead;
 }
 
+void conn_check(struct conn *conn)
+{
+	char byte;
+	ssize_t n = recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		conn->dead = true;
+}
+
 bool conn_is_draining(const struct conn *conn)
 {
 	return conn->draining;
@@ -374,8 +384,7 @@ bool conn_has_finished(const struct conn *conn)
 
 bool conn_is_stuck(const struct conn *conn)
 {
-	return conn->want_write &&
-	       nghttp2_session_get_outbound_queue_size(conn->session) > STUCK_ITEMS;
+	return nghttp2_session_get_outbound_queue_size(conn->session) > STUCK_ITEMS;
 }
 
 struct conn *conn_next(const struct conn *conn)

@@ -4,7 +4,8 @@
  * streams; calls, deadlines and reconnecting are transport.c's.
  *
  * 'wake' comes from the loop only, after bytes went in or out. The owner then takes the finished
- * streams with conn_take_finished(), asks conn_is_dead(), and may close the connection.
+ * streams with conn_take_finished(), asks conn_is_dead(), and may close the connection or else calls
+ * conn_flush(), for what HTTP/2 itself has to answer.
  */
 #include "agent/runtime/cri/grpc.h"
 #include "shared/base/deadline.h"
@@ -47,12 +48,15 @@ struct conn_stream *conn_take_finished(struct conn *conn);
 /* Of a dead connection: the next stream that will not finish, or NULL. */
 struct conn_stream *conn_take_orphan(struct conn *conn);
 
+/* Looks whether the runtime has closed it meanwhile: a request put on a closed connection is lost,
+ * and a mutation must not be asked twice. */
+void conn_check(struct conn *conn);
 bool conn_is_dead(const struct conn *conn);
 /* The runtime is going away: no new streams, those on it may finish. */
 bool conn_is_draining(const struct conn *conn);
 bool conn_has_streams(const struct conn *conn);
 bool conn_has_finished(const struct conn *conn);
-/* It takes no bytes, and a lot of them wait. */
+/* A lot of requests wait in it that it cannot send. */
 bool conn_is_stuck(const struct conn *conn);
 
 /* The owner's list. */

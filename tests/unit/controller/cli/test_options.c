@@ -171,13 +171,13 @@ static void unknown_flag_is_named_with_the_nearest(void **state)
 	struct err err;
 
 	assert_int_equal(parse(opt, &err, "--dryrun", NULL), -1);
-	assert_string_equal(err.msg, "berth test it has no flag --dryrun");
+	assert_string_equal(err.msg, "'test it' has no flag --dryrun");
 	assert_string_equal(err.advice, "did you mean '--dry-run'?");
 	assert_string_equal(err.reason, "UNKNOWN_FLAG");
 	assert_int_equal(parse(opt, &err, "--worker=3", NULL), -1);
-	assert_string_equal(err.msg, "berth test it has no flag --worker");
+	assert_string_equal(err.msg, "'test it' has no flag --worker");
 	assert_int_equal(parse(opt, &err, "-x", NULL), -1);
-	assert_string_equal(err.msg, "berth test it has no flag -x");
+	assert_string_equal(err.msg, "'test it' has no flag -x");
 }
 
 static void missing_value_is_an_error(void **state)

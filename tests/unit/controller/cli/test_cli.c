@@ -1,0 +1,412 @@
+/* Whole commands through cli_main() with the fake provider: what they print and how they end. */
+#include "tests/support/cli.h"
+
+#include "shared/base/text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Everything of one test lives in one directory. */
+struct place {
+	char *dir;
+	char fake[64];
+	char state[64];
+};
+
+static int setup(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	assert_non_null(place);
+	place->dir = cli_temp_dir();
+	snprintf(place->fake, sizeof(place->fake), "%s/fake", place->dir);
+	snprintf(place->state, sizeof(place->state), "%s/state", place->dir);
+	setenv("BERTH_FAKE_DIR", place->fake, 1);
+	setenv("BERTH_STATE_DIR", place->state, 1);
+	setenv("BERTH_PROVIDER", "fake", 1);
+	unsetenv("BERTH_CLUSTER");
+	*state = place;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct place *place = *state;
+
+	cli_remove_dir(place->dir);
+	free(place);
+	return 0;
+}
+
+static void write_file(const struct place *place, const char *name, const char *text,
+		       char ret_path[128])
+{
+	FILE *file;
+
+	snprintf(ret_path, 128, "%s/%s", place->dir, name);
+	file = fopen(ret_path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void create(const char *name, const char *workers)
+{
+	cli_expect(0, "created", "", "create", "cluster", "--name", name, "--workers", workers,
+		   NULL);
+}
+
+static struct json_object *json_of(struct cli_output *output)
+{
+	struct json_object *json = json_tokener_parse(output->out);
+
+	if (!json)
+		fail_msg("not JSON: %s", output->out);
+	cli_release(output);
+	return json;
+}
+
+static const char *text_at(struct json_object *rows, size_t i, const char *key)
+{
+	return json_object_get_string(
+		json_object_object_get(json_object_array_get_idx(rows, i), key));
+}
+
+/* The golden file must not know where the test ran. */
+static char *without(const char *text, const char *path)
+{
+	struct text result = { 0 };
+	const char *at;
+
+	while ((at = strstr(text, path))) {
+		text_add_bytes(&result, text, (size_t)(at - text));
+		text_add(&result, "DIR");
+		text = at + strlen(path);
+	}
+	text_add(&result, text);
+	return text_take(&result);
+}
+
+static void dry_run_prints_the_plan_and_touches_nothing(void **state)
+{
+	const struct place *place = *state;
+	struct cli_output output =
+		cli_run("create", "cluster", "--workers", "1", "--dry-run", NULL);
+	char *text = without(output.out, place->dir);
+	struct stat st;
+
+	assert_int_equal(output.exit_code, 0);
+	assert_string_equal(output.errs, "");
+	cli_golden("tests/unit/controller/cli/golden/create-dry-run.txt", text);
+	free(text);
+	cli_release(&output);
+	assert_int_equal(stat(place->state, &st), -1);
+	cli_expect(0, "[]\n", "", "get", "nodes", "-o", "json", NULL);
+}
+
+static void dry_run_json_has_the_contracts_fields(void **state)
+{
+	struct cli_output output = cli_run("create", "cluster", "--dry-run", "-o", "json", NULL);
+	struct json_object *plan = json_of(&output), *steps, *step;
+	static const char *const keys[] = { "id", "node", "action", "argv", "after" };
+
+	(void)state;
+	steps = json_object_object_get(plan, "steps");
+	assert_true(json_object_array_length(steps) > 2);
+	step = json_object_array_get_idx(steps, 0);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_true(json_object_object_get_ex(step, keys[i], NULL));
+	json_object_put(plan);
+}
+
+static void cluster_lives_from_create_to_delete(void **state)
+{
+	(void)state;
+	create("dev", "1");
+	cli_expect(0, "node/dev-control-plane\nnode/dev-worker\n", "", "get", "nodes", "--name",
+		   "dev", "-o", "name", NULL);
+	cli_expect(0, "cluster/dev stopped\n", "", "stop", "cluster", "dev", NULL);
+	cli_expect(0, "dev    fake       stopped   2       0", "", "get", "clusters", NULL);
+	cli_expect(0, "node/dev-worker started\n", "", "start", "node", "worker", "--name", "dev",
+		   NULL);
+	cli_expect(0, "partly running", "", "get", "clusters", "dev", NULL);
+	cli_expect(0, "node/dev-worker killed\n", "", "kill", "node", "dev-worker", NULL);
+	cli_expect(0, "cluster/dev restarted\n", "", "restart", "cluster", "--name", "dev", NULL);
+	cli_expect(0, "node/dev-worker deleted\n", "", "delete", "node", "dev-worker", NULL);
+	cli_expect(0, "cluster/dev deleted\n", "", "delete", "cluster", "--name=dev", NULL);
+	cli_expect(0, "cluster/dev absent\n", "", "delete", "cluster", "--name=dev", NULL);
+	cli_expect(0, "[]\n", "", "get", "clusters", "-o", "json", NULL);
+}
+
+static void creating_twice_is_a_conflict(void **state)
+{
+	(void)state;
+	create("dev", "0");
+	cli_expect(4, "", "dev", "create", "cluster", "--name", "dev", NULL);
+}
+
+static void failed_create_leaves_nothing(void **state)
+{
+	(void)state;
+	create("dev", "0");
+	cli_expect(1, "", "fail-create", "create", "node", "fail-create", "--name", "dev",
+		   "--progress", "none", NULL);
+	cli_expect(0, "node/dev-control-plane\n", "", "get", "nodes", "--name", "dev", "-o", "name",
+		   NULL);
+}
+
+static void node_can_be_added(void **state)
+{
+	(void)state;
+	create("dev", "0");
+	cli_expect(0, "node/extra created\n", "", "create", "node", "extra", "--name", "dev", NULL);
+	cli_expect(0, "\"role\": \"worker\"", "", "get", "nodes", "extra", "-o", "json", NULL);
+	cli_expect(3, "", "no cluster 'none'", "create", "node", "x", "--name", "none", NULL);
+}
+
+static void all_clusters_can_be_deleted_at_once(void **state)
+{
+	(void)state;
+	create("one", "0");
+	create("two", "1");
+	cli_expect(2, "", "either --all or one cluster", "delete", "cluster", "one", "--all", NULL);
+	cli_expect(0, "cluster/one deleted\ncluster/two deleted\n", "", "delete", "cluster",
+		   "--all", NULL);
+	cli_expect(0, "", "no clusters", "get", "clusters", NULL);
+}
+
+static void cluster_comes_from_flag_environment_file_default(void **state)
+{
+	char path[128];
+
+	write_file(*state, "kind.yaml",
+		   "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: filed\n", path);
+	cli_expect(0, "filed-control-plane", "", "create", "cluster", "--config", path, "--dry-run",
+		   NULL);
+	setenv("BERTH_CLUSTER", "enved", 1);
+	cli_expect(0, "enved-control-plane", "", "create", "cluster", "--config", path, "--dry-run",
+		   NULL);
+	cli_expect(0, "flagged-control-plane", "", "create", "cluster", "--config", path,
+		   "--dry-run", "--name", "flagged", NULL);
+	unsetenv("BERTH_CLUSTER");
+	cli_expect(0, "berth-control-plane", "", "create", "cluster", "--dry-run", NULL);
+}
+
+/* The brief of every row: exit code 2, one sentence, and nothing has been asked of anybody. */
+static void wrong_input_is_refused_before_anything_is_touched(void **state)
+{
+	const struct place *place = *state;
+	char cluster[128], pod[128], twin[128];
+	struct stat st;
+
+	write_file(place, "bad.yaml",
+		   "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nnodes:\n- rol: worker\n",
+		   cluster);
+	write_file(place, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  nam: x\n", pod);
+	write_file(place, "twin.yaml",
+		   "apiVersion: v1\nkind: Pod\nmetadata:\n  name: x\n  namespace: a\nspec:\n"
+		   "  containers:\n  - name: c\n    image: i\n",
+		   twin);
+	cli_expect(2, "", "bad.yaml:4:3", "create", "cluster", "--config", cluster, NULL);
+	cli_expect(2, "", "cannot read", "create", "cluster", "--config", "/nowhere", NULL);
+	cli_expect(2, "", "no --workers", "create", "cluster", "--config", cluster, "--workers",
+		   "1", NULL);
+	cli_expect(2, "", "is no cluster name", "create", "cluster", "--name", "-x", NULL);
+	cli_expect(2, "", "is no cluster name", "get", "nodes", "--name", "Upper", NULL);
+	cli_expect(2, "", "is no node name", "create", "node", "a_b", NULL);
+	cli_expect(2, "", "is no node name", "stop", "node", "../x", NULL);
+	cli_expect(2, "", "neither control-plane nor worker", "create", "node", "a", "--role",
+		   "boss", NULL);
+	cli_expect(2, "", "did you mean '--provider podman'?", "get", "nodes", "--provider",
+		   "podmann", NULL);
+	cli_expect(2, "", "pod.yaml:4:3", "apply", "-f", pod, "-N", "x", NULL);
+	cli_expect(2, "", "stands in two", "apply", "-f", twin, "-f", twin, "-N", "x", NULL);
+	cli_expect(2, "", "says namespace 'a'", "apply", "-f", twin, "-n", "b", "-N", "x", NULL);
+	cli_expect(2, "", "needs -f FILE", "apply", "-N", "x", NULL);
+	cli_expect(2, "", "is no unit name", "stop", "unit", "a;b", "-N", "x", NULL);
+	cli_expect(2, "", "--grace goes with --force", "stop", "unit", "a", "--grace", "1s", "-N",
+		   "x", NULL);
+	cli_expect(2, "", "is no container id", "stop", "container", "$(x)", "-N", "x", NULL);
+	cli_expect(2, "", "is no pod name", "delete", "pod", "A_b", "-N", "x", NULL);
+	cli_expect(2, "", "is no namespace", "quiesce", "--namespaces", "a,B", "-N", "x", NULL);
+	assert_int_equal(stat(place->fake, &st), -1);
+	assert_int_equal(stat(place->state, &st), -1);
+}
+
+static void directory_of_manifests_is_read_in_order(void **state)
+{
+	const struct place *place = *state;
+	char dir[96], path[128];
+
+	snprintf(dir, sizeof(dir), "%s/d", place->dir);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	cli_expect(2, "", "no *.yaml, *.yml or *.json", "apply", "-f", dir, "-N", "x", NULL);
+	write_file(place, "d/b.yaml", "kind: 1\n", path);
+	write_file(place, "d/a.yml", "kind: 2\n", path);
+	write_file(place, "d/.hidden.yaml", "kind: 3\n", path);
+	write_file(place, "d/notes.txt", "kind: 4\n", path);
+	cli_expect(2, "", "a.yml:1:", "apply", "-f", dir, "-N", "x", NULL);
+}
+
+static void missing_names_are_not_found(void **state)
+{
+	(void)state;
+	cli_expect(3, "", "no cluster 'berth'", "status", NULL);
+	cli_expect(3, "", "no cluster 'none'", "stop", "cluster", "--name", "none", NULL);
+	cli_expect(3, "", "no cluster 'none'", "get", "clusters", "none", NULL);
+	create("dev", "0");
+	cli_expect(3, "", "did you mean 'dev-control-plane'?", "start", "node", "dev-control-plain",
+		   "--name", "dev", NULL);
+	cli_expect(3, "", "no node 'x' in cluster 'dev'", "get", "units", "-N", "x", "--name",
+		   "dev", NULL);
+	/* remembered, but of another cluster than the one that was named */
+	cli_expect(3, "", "in cluster 'other'", "get", "units", "-N", "dev-control-plane", "--name",
+		   "other", NULL);
+}
+
+static void stopped_node_is_told_from_a_silent_one(void **state)
+{
+	(void)state;
+	create("dev", "1");
+	cli_expect(6, "", "not answer", "get", "units", "-N", "worker", "--name", "dev", NULL);
+	cli_expect(0, "", "", "stop", "node", "dev-worker", NULL);
+	cli_expect(6, "", "'berth start node dev-worker --name dev' starts it", "get", "units",
+		   "-N", "worker", "--name", "dev", NULL);
+	cli_expect(6, "", "\"reason\":\"NODE_NOT_RUNNING\"", "get", "units", "-N", "worker",
+		   "--name", "dev", "-o", "json", NULL);
+	cli_expect(6, "dev-worker", "dev-worker", "health", "--name", "dev", NULL);
+}
+
+static void node_must_be_named_where_there_are_several(void **state)
+{
+	(void)state;
+	create("dev", "1");
+	cli_expect(2, "",
+		   "on which node? 'stop unit' needs --node; cluster 'dev' has: "
+		   "dev-control-plane, dev-worker",
+		   "stop", "unit", "kubelet", "--name", "dev", NULL);
+}
+
+static void nodes_say_what_the_engine_knows(void **state)
+{
+	struct cli_output output;
+	struct json_object *rows;
+	static const char *const keys[] = { "name",    "cluster", "role",    "provider", "state",
+					    "ip",      "image",   "created", "ready",    "agent",
+					    "kubelet", "runtime", "ports" };
+
+	(void)state;
+	create("dev", "1");
+	output = cli_run("get", "nodes", "--name", "dev", "-o", "json", NULL);
+	assert_int_equal(output.exit_code, 0);
+	rows = json_of(&output);
+	assert_int_equal(json_object_array_length(rows), 2);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		assert_true(json_object_object_get_ex(json_object_array_get_idx(rows, 0), keys[i],
+						      NULL));
+	assert_string_equal(text_at(rows, 1, "role"), "worker");
+	assert_string_equal(text_at(rows, 1, "state"), "running");
+	json_object_put(rows);
+	cli_expect(0, "not answering", "", "status", "--name", "dev", NULL);
+	cli_expect(0, "cluster dev (fake): 2 nodes, 2 running, 0 ready", "", "status", "--name",
+		   "dev", NULL);
+}
+
+static void errors_are_json_when_asked_for(void **state)
+{
+	struct cli_output output = cli_run("stop", "cluster", "--name", "none", "-o", "json", NULL);
+	struct json_object *object = json_tokener_parse(output.errs), *error;
+
+	(void)state;
+	assert_non_null(object);
+	error = json_object_object_get(object, "error");
+	assert_string_equal(json_object_get_string(json_object_object_get(error, "reason")),
+			    "CLUSTER_NOT_FOUND");
+	assert_string_equal(output.out, "");
+	json_object_put(object);
+	cli_release(&output);
+}
+
+static void quiet_leaves_only_results(void **state)
+{
+	struct cli_output output = cli_run("create", "cluster", "-q", NULL);
+
+	(void)state;
+	assert_int_equal(output.exit_code, 0);
+	assert_string_equal(output.errs, "");
+	assert_string_equal(output.out, "cluster/berth created\n");
+	cli_release(&output);
+}
+
+static void progress_is_json_on_request(void **state)
+{
+	(void)state;
+	cli_expect(0, "cluster/berth created\n", "\"event\":\"done\"", "create", "cluster",
+		   "--progress", "json", NULL);
+}
+
+static void version_of_the_client_asks_nobody(void **state)
+{
+	(void)state;
+	setenv("BERTH_FAKE_DIR", "/nowhere/at/all", 1);
+	cli_expect(0, "berth ", "", "--version", NULL);
+	cli_expect(0, "\"protocol\": 1", "", "version", "--client", "-o", "json", NULL);
+	cli_expect(0, "berth ", "", "version", NULL);
+}
+
+static void provider_of_another_build_is_not_supported(void **state)
+{
+	(void)state;
+	cli_expect(8, "", "vfkit", "get", "nodes", "--provider", "vfkit", NULL);
+}
+
+static void deadline_holds_for_the_whole_command(void **state)
+{
+	(void)state;
+	create("dev", "0");
+	cli_expect(5, "", "", "create", "node", "hang-create", "--name", "dev", "--timeout",
+		   "300ms", "--progress", "none", NULL);
+	cli_expect(0, "node/dev-control-plane\n", "", "get", "nodes", "--name", "dev", "-o", "name",
+		   NULL);
+}
+
+#define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_PLACE(dry_run_prints_the_plan_and_touches_nothing),
+		WITH_PLACE(dry_run_json_has_the_contracts_fields),
+		WITH_PLACE(cluster_lives_from_create_to_delete),
+		WITH_PLACE(creating_twice_is_a_conflict),
+		WITH_PLACE(failed_create_leaves_nothing),
+		WITH_PLACE(node_can_be_added),
+		WITH_PLACE(all_clusters_can_be_deleted_at_once),
+		WITH_PLACE(cluster_comes_from_flag_environment_file_default),
+		WITH_PLACE(wrong_input_is_refused_before_anything_is_touched),
+		WITH_PLACE(directory_of_manifests_is_read_in_order),
+		WITH_PLACE(missing_names_are_not_found),
+		WITH_PLACE(stopped_node_is_told_from_a_silent_one),
+		WITH_PLACE(node_must_be_named_where_there_are_several),
+		WITH_PLACE(nodes_say_what_the_engine_knows),
+		WITH_PLACE(errors_are_json_when_asked_for),
+		WITH_PLACE(quiet_leaves_only_results),
+		WITH_PLACE(progress_is_json_on_request),
+		WITH_PLACE(version_of_the_client_asks_nobody),
+		WITH_PLACE(provider_of_another_build_is_not_supported),
+		WITH_PLACE(deadline_holds_for_the_whole_command),
+	};
+
+	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
+}
