@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 
 #include "agent/gate/gate.h"
+#include "agent/pods/pods.h"
 #include "agent/runtime/runtime.h"
 #include "agent/server/notify.h"
 #include "agent/server/server.h"
@@ -69,7 +70,9 @@ static int open_backends(struct agent *agent, struct err *err)
 
 	if (units_open(config->units_backend, agent->loop, &agent->units, err) < 0 ||
 	    runtime_open(config->runtime_backend, config->runtime_address, agent->loop,
-			 &agent->runtime, err) < 0)
+			 &agent->runtime, err) < 0 ||
+	    pods_open(config->state_dir, agent->loop, agent->units, agent->runtime, &agent->pods,
+		      err) < 0)
 		return -1;
 	return monitor_open(agent, &agent->monitor, err);
 }
@@ -142,6 +145,8 @@ void agent_release(struct agent *agent)
 	gate_close(agent->gate);
 	if (agent->monitor)
 		monitor_close(agent->monitor);
+	if (agent->pods)
+		pods_close(agent->pods);
 	if (agent->runtime)
 		runtime_close(agent->runtime);
 	if (agent->units)

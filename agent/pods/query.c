@@ -342,13 +342,26 @@ static void query_look(struct query *q)
 	runtime_list_containers(q->pods->runtime, NULL, by, on_containers, look);
 }
 
+static bool is_asked_of_any(const struct query *q)
+{
+	for (const struct worker *w = q->pods->workers; w; w = w->next) {
+		if (is_asked_for(q, pod_namespace(w->record.pod), pod_name(w->record.pod)))
+			return true;
+	}
+	return false;
+}
+
 void queries_look(struct pods *pods)
 {
 	struct query *next;
 
 	for (struct query *q = pods->queries; q; q = next) {
 		next = q->next;
-		query_try(q);
+		/* The last look may be of before the pod's end. */
+		if (q->gone && !q->look && !is_asked_of_any(q))
+			query_look(q);
+		else
+			query_try(q);
 	}
 }
 

@@ -89,16 +89,12 @@ static bool is_known_path(const char *path)
 }
 
 /* Fields whose value decides. */
-static enum verdict judge_value(const char *field, const void *at)
+static enum verdict judge_text(const char *field, const char *text)
 {
-	const char *text = *(char *const *)at;
-
-	if (strcmp(field, "PodSpec.hostUsers") == 0)
-		return *(const protobuf_c_boolean *)at ? CARRIED_OUT : REFUSED;
 	if (strcmp(field, "PodOS.name") == 0)
 		return is_word(text, "linux") ? CARRIED_OUT : REFUSED;
 	if (strcmp(field, "EmptyDirVolumeSource.medium") == 0)
-		return *text ? REFUSED : CARRIED_OUT;
+		return *text ? REFUSED : CARRIED_OUT; /* "": the node's disk */
 	if (strcmp(field, "SecurityContext.procMount") == 0)
 		return is_word(text, "Unmasked") ? REFUSED : CARRIED_OUT;
 	if (strcmp(field, "SeccompProfile.type") == 0 || strcmp(field, "AppArmorProfile.type") == 0)
@@ -147,7 +143,11 @@ static enum verdict judge(const ProtobufCMessageDescriptor *desc, const Protobuf
 		if (strcmp(verdicts[i].field, field) == 0)
 			return is_false(f, at) ? CARRIED_OUT : verdicts[i].verdict;
 	}
-	return judge_value(field, at);
+	if (strcmp(field, "PodSpec.hostUsers") == 0)
+		return is_false(f, at) ? REFUSED : CARRIED_OUT;
+	if (f->type == PROTOBUF_C_TYPE_STRING && f->label != PROTOBUF_C_LABEL_REPEATED)
+		return judge_text(field, *(char *const *)at);
+	return CARRIED_OUT;
 }
 
 struct walk {

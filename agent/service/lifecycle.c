@@ -1,0 +1,122 @@
+#include "agent/agent.h"
+#include "agent/pods/quiesce.h"
+#include "agent/service/call.h"
+#include "agent/units/unit.h"
+#include "shared/base/cleanup.h"
+
+#include "node/v1/lifecycle.pb-c.h"
+
+#include <stdlib.h>
+
+struct quiesce_call {
+	Berth__Node__V1__QuiesceReply_Closure reply;
+	void *call;
+};
+
+static void wire_step(const struct quiesce_step *s, Berth__Node__V1__QuiesceStep *ret)
+{
+	berth__node__v1__quiesce_step__init(ret);
+	ret->name = (char *)s->name;
+	ret->ok = s->ok;
+	ret->millis = s->millis;
+	ret->detail = (char *)s->detail;
+}
+
+static void wire_container(const struct quiesce_container *c,
+			   Berth__Node__V1__QuiescedContainer *ret)
+{
+	berth__node__v1__quiesced_container__init(ret);
+	ret->id = c->id;
+	ret->result = (char *)c->result;
+	ret->name = c->name;
+	ret->pod = c->pod;
+	ret->namespace_ = c->namespace;
+}
+
+/* The node's journal tells what was done to it after the controller is gone. */
+static void note(void *call, const struct quiesce_report *report)
+{
+	for (size_t i = 0; i < report->container_count; i++) {
+		const struct quiesce_container *c = &report->containers[i];
+
+		call_note(call, "%s container %s of pod %s/%s", c->result, c->name, c->namespace,
+			  c->pod);
+	}
+	for (size_t i = 0; i < report->step_count; i++) {
+		const struct quiesce_step *s = &report->steps[i];
+
+		call_note(call, "%s %s in %u ms: %s", s->name, s->ok ? "ok" : "failed", s->millis,
+			  s->detail);
+	}
+}
+
+static void on_quiesced(void *arg, const struct quiesce_report *report)
+{
+	Berth__Node__V1__QuiesceReply rep = BERTH__NODE__V1__QUIESCE_REPLY__INIT;
+	Berth__Node__V1__QuiesceStep steps[ARRAY_LEN(report->steps)],
+		*step_pointers[ARRAY_LEN(steps)];
+	size_t count = report->container_count;
+	cleanup_free Berth__Node__V1__QuiescedContainer *containers =
+		calloc(count + 1, sizeof(*containers));
+	cleanup_free Berth__Node__V1__QuiescedContainer **pointers =
+		calloc(count + 1, sizeof(*pointers));
+	struct quiesce_call *c = arg;
+	struct err err;
+
+	note(c->call, report);
+	if (!containers || !pointers) {
+		err_oom(&err);
+		call_fail(c->call, &err);
+		free(c);
+		return;
+	}
+	for (size_t i = 0; i < report->step_count; i++) {
+		wire_step(&report->steps[i], &steps[i]);
+		step_pointers[i] = &steps[i];
+	}
+	for (size_t i = 0; i < count; i++) {
+		wire_container(&report->containers[i], &containers[i]);
+		pointers[i] = &containers[i];
+	}
+	rep.ok = report->ok;
+	rep.millis = report->millis;
+	rep.n_steps = report->step_count;
+	rep.steps = step_pointers;
+	rep.n_containers = count;
+	rep.containers = pointers;
+	c->reply(&rep, c->call);
+	free(c);
+}
+
+static void lifecycle_quiesce(Berth__Node__V1__Lifecycle_Service *self,
+			      const Berth__Node__V1__QuiesceRequest *req,
+			      Berth__Node__V1__QuiesceReply_Closure reply, void *call)
+{
+	const struct agent *agent = call_agent(call);
+	cleanup_with(strv) struct strv namespaces = { 0 };
+	struct quiesce_call *c = malloc(sizeof(*c));
+	struct quiesce_config config = {
+		.loop = agent->loop,
+		.units = agent->units,
+		.runtime = agent->runtime,
+		.pods = agent->pods,
+		.proc_root = units_proc_root(agent->units),
+		.grace_s = req->grace_seconds,
+	};
+	struct err err;
+
+	(void)self;
+	for (size_t i = 0; i < req->n_namespaces; i++)
+		strv_add(&namespaces, req->namespaces[i]);
+	if (!c || strv_failed(&namespaces)) {
+		free(c);
+		err_oom(&err);
+		call_fail(call, &err);
+		return;
+	}
+	*c = (struct quiesce_call){ .reply = reply, .call = call };
+	config.namespaces = namespaces;
+	quiesce_start(&config, call_deadline(call), on_quiesced, c);
+}
+
+Berth__Node__V1__Lifecycle_Service lifecycle_service = BERTH__NODE__V1__LIFECYCLE__INIT(lifecycle_);
