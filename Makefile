@@ -36,12 +36,12 @@ pkg_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 warnings := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
 	-Wformat=2 -Wvla -Werror=incompatible-pointer-types -Werror=implicit-function-declaration \
 	$(if $(DEVELOPER),-Werror)
-hardening := -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
+hardening := -ffunction-sections -fdata-sections -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 -fPIE
 sanitize  := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all -U_FORTIFY_SOURCE -O1)
 
 cflags = -std=gnu11 -D_GNU_SOURCE $(warnings) $(hardening) -pthread \
 	-I. -I$(BUILD)/gen -DBERTH_VERSION='"$(VERSION)"' $(CFLAGS) $(sanitize) $(CPPFLAGS)
-ldflags = -pie -pthread -Wl,-z,relro,-z,now,--as-needed $(LDFLAGS) $(sanitize)
+ldflags = -pie -pthread -Wl,-z,relro,-z,now,--as-needed,--gc-sections $(LDFLAGS) $(sanitize)
 
 SHARED_LIBS     = $(call pkg_libs,libprotobuf-c)
 CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml)

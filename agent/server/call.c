@@ -1,8 +1,11 @@
 #include "agent/server/call.h"
 
+#include "agent/server/record.h"
 #include "shared/base/cleanup.h"
 
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Tells a call from one that has ended: ending twice is a bug that must not go on. */
@@ -94,6 +97,20 @@ struct agent *call_agent(void *call)
 struct deadline call_deadline(void *call)
 {
 	return ((struct call *)call)->by;
+}
+
+void call_note(void *arg, const char *fmt, ...)
+{
+	struct call *call = arg;
+	char text[512];
+	va_list ap;
+
+	if (!call->recorder)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	recorder_note(call->recorder, call, text);
 }
 
 void call_fail(void *call, const struct err *err)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct call;
+struct recorder;
 struct worker;
 
 /* How long after its deadline a handler may still answer for itself. */
@@ -30,6 +31,7 @@ typedef void call_answer_fn(void *arg, struct call *call, const ProtobufCMessage
 struct call {
 	unsigned magic;
 	struct agent *agent;
+	struct recorder *recorder; /* the server's, for notes; may be NULL */
 	struct dispatch_target target;
 	uint8_t id[WIRE_CALL_ID_BYTES];
 	struct deadline by;

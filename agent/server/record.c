@@ -4,6 +4,7 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/log.h"
+#include "shared/base/utf8.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,28 +74,47 @@ static int priority(const struct call *call, const struct err *err)
 	return call->target.reads ? LOG_DEBUG : LOG_INFO;
 }
 
+/* 'more': further fields, each with its newline. No value has one of its own: messages are one line, the
+ * rest are names and numbers. */
+static void add(struct recorder *recorder, const struct call *call, int level, const char *message,
+		const char *more)
+{
+	const char *service = short_service(call), *method = call->target.method->name;
+	char id[2 * WIRE_CALL_ID_BYTES + 1], record[1400];
+	int len;
+
+	hex_id(call, id);
+	if (recorder->fd < 0) {
+		log_debug("%s, call %s", message, id);
+		return;
+	}
+	len = snprintf(record, sizeof(record),
+		       "MESSAGE=%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=berthd\n"
+		       "METHOD=%s/%s\nCALL_ID=%s\n%s",
+		       message, level, service, method, id, more);
+	if (len > 0 && (size_t)len < sizeof(record))
+		send(recorder->fd, record, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void recorder_note(struct recorder *recorder, const struct call *call, const char *text)
+{
+	char message[512];
+
+	utf8_copy(message, sizeof(message), text);
+	add(recorder, call, LOG_INFO, message, "");
+}
+
 void recorder_add(struct recorder *recorder, const struct call *call, const struct err *err)
 {
-	const char *code = err_code_name(err ? err->code : ERR_OK), *service = short_service(call);
+	const char *code = err_code_name(err ? err->code : ERR_OK);
 	double ms = (double)(clock_now_us() - call->started_us) / 1000;
-	char id[2 * WIRE_CALL_ID_BYTES + 1], record[1400];
-	int level = priority(call, err), len;
+	int level = priority(call, err);
+	char message[700], more[64];
 
 	if (level == LOG_DEBUG && log_get_level() < LOG_LEVEL_DEBUG)
 		return;
-	hex_id(call, id);
-	if (recorder->fd < 0) {
-		log_debug("%s/%s %s %.1f ms, call %s%s%s", service, call->target.method->name, code,
-			  ms, id, err ? ": " : "", err ? err->msg : "");
-		return;
-	}
-	/* No value has a newline: err's message is one line, the rest are names and numbers. */
-	len = snprintf(record, sizeof(record),
-		       "MESSAGE=%s/%s %s%s%s\nPRIORITY=%d\nSYSLOG_IDENTIFIER=berthd\n"
-		       "METHOD=%s/%s\nCALL_ID=%s\nCODE=%s\nDURATION_MS=%.1f\n",
-		       service, call->target.method->name, code, err ? ": " : "",
-		       err ? err->msg : "", level, service, call->target.method->name, id, code,
-		       ms);
-	if (len > 0 && (size_t)len < sizeof(record))
-		send(recorder->fd, record, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	snprintf(message, sizeof(message), "%s/%s %s after %.1f ms%s%s", short_service(call),
+		 call->target.method->name, code, ms, err ? ": " : "", err ? err->msg : "");
+	snprintf(more, sizeof(more), "CODE=%s\nDURATION_MS=%.1f\n", code, ms);
+	add(recorder, call, level, message, more);
 }

@@ -17,6 +17,9 @@ struct recorder;
 int recorder_new(const char *journal_path, struct recorder **ret_recorder, struct err *err);
 void recorder_free(struct recorder *recorder);
 
+/* A record in the middle of a call: 'text' for people, METHOD and CALL_ID as in the call's own. */
+void recorder_note(struct recorder *recorder, const struct call *call, const char *text);
+
 /* 'err' NULL: the call went well. Never fails, never blocks: a record that journald does not take at
  * once is lost. */
 void recorder_add(struct recorder *recorder, const struct call *call, const struct err *err);

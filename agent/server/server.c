@@ -229,6 +229,7 @@ static int start_call(struct server *server, struct worker *w, const Berth__Node
 	call->answer = on_answer;
 	call->answer_arg = server;
 	worker_wait(w, &call->waiters);
+	call->recorder = server->recorder;
 	DL_APPEND(server->calls, call);
 	server->in_flight++;
 	if (replay_begin(server->replay, call->id, digest, call, err) < 0)

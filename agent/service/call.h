@@ -16,5 +16,9 @@ struct agent *call_agent(void *call);
 /* When the caller stops waiting; bounds the work in the node. Never DEADLINE_NEVER. */
 struct deadline call_deadline(void *call);
 
+/* One line for the node's journal beside the call's own record (NS-005): what was done to which unit or
+ * container. For mutations; as cheap as a record, and lost rather than waited for. */
+void call_note(void *call, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Ends the call with an error. */
 void call_fail(void *call, const struct err *err);

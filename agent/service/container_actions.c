@@ -158,10 +158,12 @@ static void item_start(struct action_item *item)
 
 static void action_pump(struct action_call *a)
 {
+	size_t at_once = a->action == CONTAINER_STOP ? STOPS_AT_ONCE : CONTAINERS_AT_ONCE;
+
 	if (a->pumping)
 		return;
 	a->pumping = true;
-	while (a->next < a->count && a->under_way < CONTAINERS_AT_ONCE) {
+	while (a->next < a->count && a->under_way < at_once) {
 		struct action_item *item = &a->items[a->next++];
 
 		if (!item->id)

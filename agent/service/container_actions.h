@@ -7,8 +7,10 @@
 
 #include "node/v1/containers.pb-c.h"
 
-/* How many containers are worked on at a time. */
+/* How many containers are worked on at a time (NS-062), and how many are stopped: a stop is mostly
+ * waiting, and a hundred that use up their grace must not queue for it (NS-243). */
 #define CONTAINERS_AT_ONCE 16
+#define STOPS_AT_ONCE      128
 
 enum container_action { CONTAINER_STOP, CONTAINER_KILL, CONTAINER_DELETE };
 

@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 #include "agent/pods/quiesce.h"
 #include "agent/service/call.h"
+#include "agent/units/unit.h"
 #include "shared/base/cleanup.h"
 
 #include "node/v1/lifecycle.pb-c.h"
@@ -32,6 +33,23 @@ static void wire_container(const struct quiesce_container *c,
 	ret->namespace_ = c->namespace;
 }
 
+/* The node's journal tells what was done to it after the controller is gone. */
+static void note(void *call, const struct quiesce_report *report)
+{
+	for (size_t i = 0; i < report->container_count; i++) {
+		const struct quiesce_container *c = &report->containers[i];
+
+		call_note(call, "%s container %s of pod %s/%s", c->result, c->name, c->namespace,
+			  c->pod);
+	}
+	for (size_t i = 0; i < report->step_count; i++) {
+		const struct quiesce_step *s = &report->steps[i];
+
+		call_note(call, "%s %s in %u ms: %s", s->name, s->ok ? "ok" : "failed", s->millis,
+			  s->detail);
+	}
+}
+
 static void on_quiesced(void *arg, const struct quiesce_report *report)
 {
 	Berth__Node__V1__QuiesceReply rep = BERTH__NODE__V1__QUIESCE_REPLY__INIT;
@@ -45,6 +63,7 @@ static void on_quiesced(void *arg, const struct quiesce_report *report)
 	struct quiesce_call *c = arg;
 	struct err err;
 
+	note(c->call, report);
 	if (!containers || !pointers) {
 		err_oom(&err);
 		call_fail(c->call, &err);
@@ -81,7 +100,7 @@ static void lifecycle_quiesce(Berth__Node__V1__Lifecycle_Service *self,
 		.units = agent->units,
 		.runtime = agent->runtime,
 		.pods = agent->pods,
-		.proc_root = "/proc",
+		.proc_root = units_proc_root(agent->units),
 		.grace_s = req->grace_seconds,
 	};
 	struct err err;

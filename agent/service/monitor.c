@@ -5,8 +5,8 @@
 #include "agent/service/monitor_parts.h"
 #include "agent/units/timer.h"
 #include "agent/units/unit.h"
-#include "agent/units/utf8.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

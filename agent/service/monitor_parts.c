@@ -1,7 +1,7 @@
 #include "agent/service/monitor_parts.h"
 
 #include "agent/runtime/runtime.h"
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 #include "agent/service/node_facts.h"
 
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 
 #include <linux/magic.h>
 #include <stdbool.h>

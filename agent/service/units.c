@@ -116,6 +116,8 @@ static void on_action(void *arg, const struct unit_outcome *outcome, const struc
 		call_fail(action.call, err);
 		return;
 	}
+	call_note(action.call, "%s was %s, is %s%s", outcome->after.name, outcome->before.active,
+		  outcome->after.active, outcome->killed ? " (killed)" : "");
 	info_from_status(&outcome->before, &before);
 	info_from_status(&outcome->after, &after);
 	rep.before = &before;

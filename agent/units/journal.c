@@ -1,7 +1,7 @@
 #include "agent/units/journal.h"
 
 #include "agent/units/timer.h"
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
 
 #include <errno.h>

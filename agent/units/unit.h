@@ -3,8 +3,9 @@
  * Units of the node: what callers use. The ops table behind it is in unit_impl.h.
  *
  * Everything is asynchronous on the agent's one loop. Each call ends in exactly one call of 'done',
- * from the loop and never from within the call itself, at 'by' at the latest. What 'done' gets is
- * borrowed until it returns; 'err' is NULL on success.
+ * from the loop and never from within the call itself, at 'by' at the latest; only when there is no
+ * memory to remember the call by does it come at once. What 'done' gets is borrowed until it
+ * returns; 'err' is NULL on success.
  */
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"

@@ -1,5 +1,5 @@
 #include "agent/units/systemd_impl.h"
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * for node images without a message bus, then the bus (NS-020, I14).
  */
 #include "agent/units/systemd_impl.h"
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
 
 #include <stdio.h>

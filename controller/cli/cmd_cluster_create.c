@@ -1,3 +1,4 @@
+#include "controller/cli/cell.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/input.h"
 #include "controller/cli/invocation.h"
@@ -79,15 +80,18 @@ static int read_config(struct invocation *inv, struct cluster_config **ret_confi
 	return 0;
 }
 
+/* What a newcomer wants to know next. */
 static void go_on(const struct invocation *inv, const char *name,
-		  const struct cluster_config *config)
+		  const struct cluster_config *config, int64_t millis)
 {
 	cleanup_free char *flag = NULL;
+	char took[32];
 
 	if (strcmp(name, CLUSTER_DEFAULT_NAME) != 0)
 		flag = text_format(" --name %s", name);
-	invocation_note(inv, "Cluster '%s' is %s. Go on with:", name,
-			inv->opt->wait_ms == 0 ? "starting" : "ready");
+	cell_millis(millis, took, sizeof(took));
+	invocation_note(inv, "Cluster '%s' is %s after %s. Go on with:", name,
+			inv->opt->wait_ms == 0 ? "started" : "ready", took);
 	invocation_note(inv, "  berth get nodes%s", flag ? flag : "");
 	invocation_note(inv, "  berth apply -f pod.yaml -N %s%s --wait",
 			config->nodes[config->node_count - 1].name, flag ? flag : "");
@@ -149,7 +153,7 @@ static int create(struct invocation *inv, const char *name, const struct cluster
 		  struct err *err)
 {
 	struct create_options options = create_options(inv);
-	int64_t began = clock_now_ms();
+	int64_t began = clock_now_ms(), millis;
 	struct cluster_ctx ctx;
 
 	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0)
@@ -158,9 +162,10 @@ static int create(struct invocation *inv, const char *name, const struct cluster
 		return print_plan(inv, &ctx, config, &options, err);
 	if (cluster_create(&ctx, config, &options, err) < 0)
 		return -1;
-	if (print_result(inv, name, config, clock_now_ms() - began, err) < 0)
+	millis = clock_now_ms() - began;
+	if (print_result(inv, name, config, millis, err) < 0)
 		return -1;
-	go_on(inv, name, config);
+	go_on(inv, name, config, millis);
 	return 0;
 }
 

@@ -102,7 +102,7 @@ static const struct column columns[] = {
 	{ .title = "AGE", .path = "created", .kind = COLUMN_AGE },
 	{ .title = "KIND", .path = "kind", .wide = true },
 	{ .title = "ATTEMPT", .path = "attempt", .wide = true },
-	{ .title = "PID", .path = "pid", .wide = true },
+	{ .title = "PID", .path = "pid", .kind = COLUMN_NONZERO, .wide = true },
 	{ .title = "EXIT", .path = "exitCode", .wide = true },
 	{ .title = "POD-UID", .path = "podUid", .wide = true },
 	{ 0 },

@@ -53,13 +53,16 @@ static int check_node(struct node *node, void *arg, struct json_object *rows, st
 {
 	struct invocation *inv = arg;
 	struct json_object *row = row_add(rows);
+	int result;
 
 	field_text(row, "node", node->name);
 	field_bool(row, "healthy", false);
 	field_bool(row, "ready", false);
 	field_int(row, "latencyMicros", 0);
 	field_array(row, "parts");
-	return check(node, deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS)), row, err);
+	result = check(node, deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS)), row, err);
+	field_text(row, "message", result < 0 ? err->msg : "");
+	return result;
 }
 
 /* "runtime failed: ...; disk degraded: ..." */
@@ -67,6 +70,7 @@ static void render_detail(struct json_object *row, struct text *cell)
 {
 	struct json_object *parts = field_get(row, "parts");
 
+	text_add(cell, field_str(row, "message"));
 	for (size_t i = 0; i < json_object_array_length(parts); i++) {
 		struct json_object *part = json_object_array_get_idx(parts, i);
 		const char *state = field_str(part, "state");

@@ -53,7 +53,7 @@ static const struct column columns[] = {
 	{ .title = "LOAD", .path = "load" },
 	{ .title = "ACTIVE", .path = "active" },
 	{ .title = "SUB", .path = "sub" },
-	{ .title = "PID", .path = "mainPid" },
+	{ .title = "PID", .path = "mainPid", .kind = COLUMN_NONZERO },
 	{ .title = "ENABLED", .path = "enabled" },
 	{ .title = "SINCE", .path = "since", .kind = COLUMN_AGE },
 	{ .title = "DESCRIPTION", .path = "description", .wide = true },

@@ -34,6 +34,10 @@ static void render(const struct column *column, struct json_object *row, bool wi
 		text_add(cell,
 			 json_object_get_boolean(field_get(row, column->path)) ? "yes" : "no");
 		break;
+	case COLUMN_NONZERO:
+		if (json_object_get_int64(field_get(row, column->path)) != 0)
+			cell_escape(cell, value);
+		break;
 	case COLUMN_MILLIS:
 		cell_millis(json_object_get_int64(field_get(row, column->path)), text,
 			    sizeof(text));

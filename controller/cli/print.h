@@ -13,11 +13,12 @@
 
 enum column_kind {
 	COLUMN_TEXT,
-	COLUMN_AGE,    /* from an RFC 3339 time */
-	COLUMN_ID,     /* first 13 characters, unless wide */
-	COLUMN_YESNO,  /* from a boolean */
-	COLUMN_MILLIS, /* "1.2s" */
-	COLUMN_CUSTOM, /* by 'render' */
+	COLUMN_AGE,     /* from an RFC 3339 time */
+	COLUMN_ID,      /* first 13 characters, unless wide */
+	COLUMN_YESNO,   /* from a boolean */
+	COLUMN_MILLIS,  /* "1.2s" */
+	COLUMN_NONZERO, /* a number; 0 is none */
+	COLUMN_CUSTOM,  /* by 'render' */
 };
 
 struct column {

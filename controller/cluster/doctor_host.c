@@ -277,6 +277,13 @@ static bool find_existing(const char *path, char ret[PATH_MAX])
 	return true;
 }
 
+static bool is_writable_directory(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) && access(path, W_OK) == 0;
+}
+
 static void check_state_dir(const struct look *look, struct doctor_check *check)
 {
 	const char *dir = look->state_dir;
@@ -289,7 +296,7 @@ static void check_state_dir(const struct look *look, struct doctor_check *check)
 	if (strlen(dir) > longest)
 		doctor_say(check, DOCTOR_FAIL, "the path of a socket can have 107 bytes at most",
 			   "choose a shorter --state-dir", "the path '%.80s...' is too long", dir);
-	else if (!find_existing(dir, existing) || access(existing, W_OK) < 0)
+	else if (!find_existing(dir, existing) || !is_writable_directory(existing))
 		doctor_say(check, DOCTOR_FAIL, "sockets and keys of nodes are kept there",
 			   "choose another --state-dir, or run as root", "'%s' cannot be written",
 			   dir);

@@ -122,16 +122,25 @@ static bool any_container(const struct run *run)
 	return false;
 }
 
-/* Ours and unused is what the provider makes sure of; one that another made meanwhile stays. */
+/* A network whose making failed is not there, or somebody else's; one whose making was cut short may
+ * be. Ours and unused is what the provider makes sure of. */
+static bool made_network(const struct run *run)
+{
+	const struct step_state *state = state_of(run, STEP_NETWORK_CREATE, "");
+
+	if (!was_started(state))
+		return any_container(run);
+	return state->outcome != OUTCOME_FAILED || state->err.code == ERR_CANCELLED ||
+	       state->err.code == ERR_DEADLINE_EXCEEDED;
+}
+
 static void remove_network(const struct run *run, struct deadline by)
 {
-	const struct step_state *made = state_of(run, STEP_NETWORK_CREATE, "");
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
-	if (failed_with(made, "NETWORK_EXISTS") || (!was_started(made) && !any_container(run)))
-		return;
-	if (provider_plan_network_delete(run->ctx->provider, run->ctx->name, &plan, &err) == 0)
+	if (made_network(run) &&
+	    provider_plan_network_delete(run->ctx->provider, run->ctx->name, &plan, &err) == 0)
 		carry_out(run, &plan, by);
 }
 

@@ -1,6 +1,7 @@
 #include "controller/config/yaml_text.h"
 
 #include "shared/base/cleanup.h"
+#include "shared/base/utf8.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -9,33 +10,6 @@ int yaml_fail(const char *source, struct yaml_mark at, const char *what, struct 
 {
 	return err_set(err, ERR_INVALID_ARGUMENT, 0, "%s:%d:%d: %s", source, at.line, at.column,
 		       what);
-}
-
-/* Bytes of the UTF-8 character at 's', 0 for a malformed one: no overlong forms, no surrogates. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-	static const struct {
-		unsigned char lead, lead_max, second_min, second_max, length;
-	} forms[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-	size_t i = 0;
-
-	while (i < ARRAY_LEN(forms) && (*s < forms[i].lead || *s > forms[i].lead_max))
-		i++;
-	if (i == ARRAY_LEN(forms) || forms[i].length > left)
-		return 0;
-	if (forms[i].length > 1 && (s[1] < forms[i].second_min || s[1] > forms[i].second_max))
-		return 0;
-	for (size_t k = 2; k < forms[i].length; k++) {
-		if (s[k] < 0x80 || s[k] > 0xbf)
-			return 0;
-	}
-	return forms[i].length;
 }
 
 static const char *character_fault(const unsigned char *s, size_t length)

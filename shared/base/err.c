@@ -1,5 +1,7 @@
 #include "shared/base/err.h"
 
+#include "shared/base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,13 +33,11 @@ const char *err_code_name(enum err_code code)
 	return names[code];
 }
 
-/* The message promises to be one line: what a lower layer printed may not be. */
-static void flatten(char *msg)
+/* The message promises to be one line of UTF-8: what a lower layer printed may not be, and where it
+ * was cut may lie within a character. */
+static void clean(char *msg, size_t size)
 {
-	for (; *msg; msg++) {
-		if ((unsigned char)*msg < ' ' || *msg == 0x7f)
-			*msg = ' ';
-	}
+	utf8_copy(msg, size, msg);
 }
 
 int err_set(struct err *err, enum err_code code, int sys, const char *fmt, ...)
@@ -57,7 +57,7 @@ int err_set(struct err *err, enum err_code code, int sys, const char *fmt, ...)
 	len = strlen(err->msg);
 	if (sys)
 		snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", strerror(sys));
-	flatten(err->msg);
+	clean(err->msg, sizeof(err->msg));
 	return -1;
 }
 
@@ -74,7 +74,7 @@ int err_wrap(struct err *err, const char *fmt, ...)
 
 	len = strlen(err->msg);
 	snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", old);
-	flatten(err->msg);
+	clean(err->msg, sizeof(err->msg));
 	return -1;
 }
 

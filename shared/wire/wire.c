@@ -1,5 +1,7 @@
 #include "shared/wire/wire.h"
 
+#include "shared/base/utf8.h"
+
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -43,42 +45,12 @@ static bool skip(struct scan *s, uint64_t len)
 	return true;
 }
 
-/* Length of the UTF-8 sequence at 'p' (RFC 3629: no surrogates, nothing overlong), 0 if bad. */
-static size_t utf8_length(const uint8_t *p, size_t left)
-{
-	static const struct {
-		uint8_t first, last, second_min, second_max;
-		size_t len;
-	} rows[] = {
-		{ 0x01, 0x7f, 0, 0, 1 },       { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (*p < rows[i].first || *p > rows[i].last)
-			continue;
-		if (rows[i].len > left)
-			return 0;
-		if (rows[i].len > 1 && (p[1] < rows[i].second_min || p[1] > rows[i].second_max))
-			return 0;
-		for (size_t k = 2; k < rows[i].len; k++) {
-			if ((p[k] & 0xc0) != 0x80)
-				return 0;
-		}
-		return rows[i].len;
-	}
-	return 0;
-}
-
 static int check_string(const struct scan *s, const char *name, struct err *err)
 {
 	for (const uint8_t *p = s->at; p < s->end;) {
 		size_t len = utf8_length(p, (size_t)(s->end - p));
 
-		if (len == 0)
+		if (len == 0 || *p == '\0')
 			return err_set(err, ERR_INVALID_ARGUMENT, 0,
 				       "malformed message: field '%s' is %s", name,
 				       *p ? "not UTF-8" : "text with a NUL in it");

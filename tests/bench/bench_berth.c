@@ -207,7 +207,7 @@ static void compare(struct bench *b, const char *what, const char *noun,
 
 struct bare_run {
 	struct strv argv;
-	char socket[128];
+	char socket[256];
 	int64_t run_us;
 	int64_t ready_us;
 };
@@ -260,7 +260,7 @@ static void bare_create(const char *cluster, const char *workers, double *ret_ru
 			command_us(&argv);
 			start = clock_now_us();
 		} else if (strcmp(action, "container-create") == 0) {
-			char dir[128];
+			char dir[192];
 
 			snprintf(dir, sizeof(dir), "%s/nodes/%s", e2e_state_dir(),
 				 e2e_text(step, "node"));
@@ -289,7 +289,7 @@ static void bench_create(struct bench *b, const char *workers, const char *title
 	double run_ms[3], ready_ms[3];
 	int64_t ours[3], run[3], ready[3];
 	const char *cluster = e2e_cluster_name("bench2");
-	char label[96];
+	char label[128];
 
 	for (int i = 0; i < 3; i++) {
 		int64_t start;

@@ -92,15 +92,16 @@ static void creating_it_again_is_a_conflict(void **state)
 	e2e_release(&output);
 }
 
-/* The two programs that talk to the real parts run against this node's own sockets. */
-static void run_against_node(const char *program, const char *scheme, const char *path)
+/* The programs that talk to the real parts run against this node's own, found by the host's pid of its
+ * PID 1. */
+static void run_against_node(const char *program, const char *before, const char *after)
 {
 	char *pid = e2e_stdout_of("podman", "inspect", "--format", "{{.State.Pid}}", worker,
 				  (char *)NULL);
-	char address[160], binary[4200];
+	char binary[4200];
+	cleanup_free char *address = text_format("%s%s%s", before, pid, after);
 	struct e2e_output output;
 
-	snprintf(address, sizeof(address), "%s/proc/%s/root%s", scheme, pid, path);
 	snprintf(binary, sizeof(binary), "%.*s/tests/unit/agent/%s",
 		 (int)(strlen(e2e_berth()) - strlen("/berth")), e2e_berth(), program);
 	output = e2e_program(240, binary, address, (char *)NULL);
@@ -113,13 +114,14 @@ static void run_against_node(const char *program, const char *scheme, const char
 static void unit_backend_works_on_real_systemd(void **state)
 {
 	(void)state;
-	run_against_node("units/test_unit_systemd", "unix:path=", "/run/systemd/private");
+	run_against_node("units/test_unit_systemd", "", "");
 }
 
 static void runtime_backend_works_on_real_containerd(void **state)
 {
 	(void)state;
-	run_against_node("runtime/test_cri_real", "unix://", "/run/containerd/containerd.sock");
+	run_against_node("runtime/test_cri_real", "unix:///proc/",
+			 "/root/run/containerd/containerd.sock");
 }
 
 static void applied_pod_runs(void **state)
@@ -284,8 +286,8 @@ static void stopped_node_shows_what_the_agent_did(void **state)
 	journal = e2e_stdout_of("podman", "exec", worker, "journalctl", "--no-pager", "-o", "cat",
 				"-u", "berthd.service", (char *)NULL);
 	assert_non_null(strstr(journal, "Quiesce"));
-	assert_non_null(strstr(journal, "stopped kubelet"));
-	assert_non_null(strstr(journal, "container main of pod default/hello"));
+	assert_non_null(strstr(journal, "stop-kubelet ok"));
+	assert_non_null(strstr(journal, "stopped container main of pod default/hello"));
 	free(journal);
 }
 

@@ -172,14 +172,15 @@ static void failed_call_has_code_node_and_call_id(void **state)
 {
 	struct cli_output output =
 		cli_run("start", "unit", "nosuch", "-N", "loop-w1", "-o", "json", NULL);
-	struct json_object *error =
-		json_object_object_get(json_tokener_parse(output.errs), "error");
+	struct json_object *object = json_tokener_parse(output.errs);
+	struct json_object *error = json_object_object_get(object, "error");
 
 	(void)state;
 	assert_int_equal(output.exit_code, 3);
 	assert_string_equal(text(error, "code"), "NOT_FOUND");
 	assert_string_equal(text(error, "node"), "loop-w1");
 	assert_int_equal(strlen(text(error, "callId")), 32);
+	json_object_put(object);
 	cli_release(&output);
 	cli_expect(4, "", "journalctl CALL_ID=", "start", "unit", "broken", "-N", "loop-w1", NULL);
 }
@@ -261,6 +262,35 @@ static void one_silent_node_does_not_hide_the_others(void **state)
 		   "units", "-N", "w1,w2", "--name", "loop", "--provider", "fake", NULL);
 }
 
+static void globs_meet_running_nodes_only(void **state)
+{
+	struct rig *rig = *state;
+	char run_dir[96];
+
+	snprintf(run_dir, sizeof(run_dir), "%s/run", rig->agent.dir);
+	engine_has(rig, "loop-w1", run_dir, "running");
+	engine_has(rig, "loop-w2", run_dir, "stopped");
+	cli_expect(0, "loop-w1   kubelet.service", "node 'loop-w2' is stopped and left out", "get",
+		   "units", "-N", "w*", "--name", "loop", "--provider", "fake", NULL);
+	cli_expect(0, "loop-w1   kubelet.service", "node 'loop-w2' is stopped and left out", "get",
+		   "units", "--name", "loop", "--provider", "fake", NULL);
+	engine_has(rig, "loop-w1", run_dir, "stopped");
+	cli_expect(6, "", "no node of cluster 'loop' is running", "get", "units", "--name", "loop",
+		   "--provider", "fake", NULL);
+}
+
+static void health_of_a_stopped_node_is_bad(void **state)
+{
+	struct rig *rig = *state;
+	char run_dir[96];
+
+	snprintf(run_dir, sizeof(run_dir), "%s/run", rig->agent.dir);
+	engine_has(rig, "loop-w1", run_dir, "running");
+	engine_has(rig, "loop-w2", run_dir, "stopped");
+	cli_expect(6, "node 'loop-w2' is stopped", "'berth start node loop-w2", "health", "--name",
+		   "loop", "--provider", "fake", NULL);
+}
+
 static void killed_agent_is_told_from_a_stopped_node(void **state)
 {
 	struct rig *rig = *state;
@@ -326,6 +356,8 @@ int main(void)
 		WITH_AGENT(health_has_every_field),
 		WITH_AGENT(version_names_the_agent),
 		WITH_AGENT(one_silent_node_does_not_hide_the_others),
+		WITH_AGENT(globs_meet_running_nodes_only),
+		WITH_AGENT(health_of_a_stopped_node_is_bad),
 		WITH_AGENT(killed_agent_is_told_from_a_stopped_node),
 		WITH_AGENT(outdated_record_is_put_right),
 		WITH_AGENT(nodes_are_completed_by_their_agents),

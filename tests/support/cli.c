@@ -10,10 +10,14 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <ftw.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 #define MAX_WORDS 32
 
@@ -142,4 +146,31 @@ void cli_remove_dir(char *dir)
 {
 	nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	free(dir);
+}
+
+/* The terminal buffers little: what is printed must fit, which a few lines do. */
+char *cli_on_terminal(const char *term, void (*print)(FILE *out, void *arg), void *arg)
+{
+	struct text text = { 0 };
+	char buffer[1024];
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY), side;
+	struct pollfd p = { .fd = terminal, .events = POLLIN };
+	FILE *out;
+	ssize_t n;
+
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal), 0);
+	assert_int_equal(unlockpt(terminal), 0);
+	side = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+	out = fdopen(side, "w");
+	assert_non_null(out);
+	setenv("TERM", term, 1);
+	print(out, arg);
+	fflush(out);
+	tcdrain(side);
+	while (poll(&p, 1, 0) == 1 && (n = read(terminal, buffer, sizeof(buffer))) > 0)
+		text_add_bytes(&text, buffer, (size_t)n);
+	fclose(out);
+	close(terminal);
+	return text_take(&text);
 }

@@ -1,6 +1,7 @@
 #pragma once
 /* For the command line's tests: berth's main function within the test, and golden files. */
 #include <stddef.h>
+#include <stdio.h>
 
 struct cli_output {
 	int exit_code;
@@ -23,3 +24,6 @@ void cli_golden(const char *path, const char *text);
 /* A fresh directory, and removing it with all that is in it. */
 char *cli_temp_dir(void);
 void cli_remove_dir(char *dir);
+
+/* What 'print' writes on a pseudo-terminal whose TERM is 'term'. Caller frees. */
+char *cli_on_terminal(const char *term, void (*print)(FILE *out, void *arg), void *arg);

@@ -179,6 +179,8 @@ void conn_flush(struct conn *conn)
 		if (!conn->dead && !write_out(conn))
 			break;
 	}
+	if (!nghttp2_session_want_read(conn->session) && !nghttp2_session_want_write(conn->session))
+		conn->dead = true;
 	set_want_write(conn, !conn->dead && conn->out.len > 0);
 	if (conn->out.len == 0 && conn->out.cap > OUT_KEEP)
 		text_release(&conn->out);
@@ -212,9 +214,8 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *userdat
 	(void)fd;
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		read_some(conn);
-	conn_flush(conn);
-	if (!nghttp2_session_want_read(conn->session) && !nghttp2_session_want_write(conn->session))
-		conn->dead = true;
+	if (events & EPOLLOUT)
+		conn_flush(conn);
 	if (conn->dead)
 		sd_event_source_set_enabled(conn->io, SD_EVENT_OFF);
 	conn->wake(conn, conn->arg);

@@ -4,7 +4,8 @@
  * streams; calls, deadlines and reconnecting are transport.c's.
  *
  * 'wake' comes from the loop only, after bytes went in or out. The owner then takes the finished
- * streams with conn_take_finished(), asks conn_is_dead(), and may close the connection.
+ * streams with conn_take_finished(), asks conn_is_dead(), and may close the connection or else calls
+ * conn_flush(), for what HTTP/2 itself has to answer.
  */
 #include "agent/runtime/cri/grpc.h"
 #include "shared/base/deadline.h"

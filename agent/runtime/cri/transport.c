@@ -295,10 +295,26 @@ static void start_queued(struct transport *t)
 		wake_soon(t);
 }
 
+/* Sending can show that a connection is dead, and an early answer can end a stream while its request
+ * is still being sent. */
+static void flush(struct transport *t)
+{
+	struct conn *conn;
+
+	for (conn = t->conns; conn; conn = conn_next(conn)) {
+		conn_flush(conn);
+		if (conn_is_dead(conn) || conn_has_finished(conn))
+			wake_soon(t);
+	}
+}
+
+/* Answers that are here go out first: somebody waits for them. */
 static void work(struct transport *t)
 {
 	sweep(t);
+	deliver(t);
 	start_queued(t);
+	flush(t);
 	deliver(t);
 }
 
@@ -375,20 +391,17 @@ static bool end_late_calls(struct transport *t)
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct transport *t = userdata;
-	struct conn *conn;
 
 	(void)source;
 	(void)usec;
 	t->timer_at_ms = INT64_MAX;
 	sweep(t);
 	if (end_late_calls(t)) {
-		for (conn = t->conns; conn; conn = conn_next(conn))
-			conn_flush(conn);
+		flush(t);
 		sweep(t);
 		drop_hung(t);
 	}
-	start_queued(t);
-	deliver(t);
+	work(t);
 	wake_for_rest(t);
 	return 0;
 }

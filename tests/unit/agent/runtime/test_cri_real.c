@@ -21,7 +21,8 @@ struct real {
 	const char *address;
 	const char *image;
 	struct rt_rig *rig;
-	char uid[48];
+	unsigned pods;
+	char uid[48]; /* a new one for each test: a name stays taken while its remains are there */
 };
 
 static int open_rig(void **state)
@@ -31,7 +32,7 @@ static int open_rig(void **state)
 	if (!real->address)
 		return 0;
 	real->rig = rt_open("cri", real->address);
-	snprintf(real->uid, sizeof(real->uid), "berth-test-%d", (int)getpid());
+	snprintf(real->uid, sizeof(real->uid), "berth-test-%d-%u", (int)getpid(), real->pods++);
 	return 0;
 }
 
@@ -222,6 +223,49 @@ static void a_privileged_host_pod_goes_at_once(void **state)
 	sandbox_request_release(&pod);
 }
 
+#ifndef MANY
+#define MANY 10
+#endif
+
+/* NS-243, smaller: as many as there are, each ignoring SIGTERM, take one grace and not one each. */
+static void stops_go_side_by_side(void **state)
+{
+	static struct rt_answer answers[MANY];
+	static char ids[MANY][80];
+	struct real *real = *state;
+	struct rt_rig *rig = rig_of(state);
+	struct container_request req;
+	struct sandbox_request pod;
+	char sandbox[80];
+	int64_t start_ms;
+
+	rt_sandbox_request(&pod, real->uid, 0);
+	rt_container_request(&req, real->uid, "stubborn", real->image);
+	strv_add(&req.args, "ignore-term");
+	run(rig, &pod, sandbox);
+	for (size_t i = 0; i < MANY; i++) {
+		req.attempt = (uint32_t)i;
+		create(rig, sandbox, &req, &pod, ids[i]);
+		assert_int_equal(rt_start(rig, ids[i]), ERR_OK);
+	}
+	start_ms = clock_now_ms();
+	for (size_t i = 0; i < MANY; i++)
+		runtime_stop_container(rig->rt, ids[i], 3, deadline_in_ms(SLOW_MS), rt_done,
+				       &answers[i]);
+	for (size_t i = 0; i < MANY; i++) {
+		rt_wait(rig, &answers[i], SLOW_MS);
+		assert_int_equal(answers[i].err.code, ERR_OK);
+	}
+	print_message("%d stops of 3 s each took %lld ms\n", MANY,
+		      (long long)(clock_now_ms() - start_ms));
+	assert_in_range(clock_now_ms() - start_ms, 2900, 3000 * MANY / 2);
+	assert_int_equal(rt_status(rig, ids[0]), ERR_OK);
+	assert_int_equal(rig->answer.items[0].exit_code, 137);
+	assert_int_equal(rt_remove_sandbox(rig, sandbox), ERR_OK);
+	container_request_release(&req);
+	sandbox_request_release(&pod);
+}
+
 static int compare(const void *a, const void *b)
 {
 	int64_t x = *(const int64_t *)a;
@@ -269,11 +313,9 @@ int main(int argc, char **argv)
 		.image = argc > 2 ? argv[2] : "localhost/berth/demo:1",
 	};
 	const struct CMUnitTest tests[] = {
-		TEST(the_runtime_tells_who_it_is),
-		TEST(what_is_not_there_is_not_found),
-		TEST(a_pod_lives_its_whole_life),
-		TEST(a_privileged_host_pod_goes_at_once),
-		TEST(calls_are_quick),
+		TEST(the_runtime_tells_who_it_is), TEST(what_is_not_there_is_not_found),
+		TEST(a_pod_lives_its_whole_life),  TEST(a_privileged_host_pod_goes_at_once),
+		TEST(stops_go_side_by_side),       TEST(calls_are_quick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

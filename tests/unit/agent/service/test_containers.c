@@ -56,6 +56,12 @@ struct deadline call_deadline(void *call)
 	return ((struct test_call *)call)->by;
 }
 
+void call_note(void *call, const char *fmt, ...)
+{
+	(void)call;
+	(void)fmt;
+}
+
 void call_fail(void *call, const struct err *err)
 {
 	struct test_call *c = call;
@@ -418,27 +424,27 @@ static void a_sandbox_is_not_called_absent(void **state)
 	assert_non_null(strstr(h->call.results[0].message, "sandbox of pod 'pod-u1'"));
 }
 
-/* NS-243, at a tenth of its time: each takes its whole second, 16 at a time. */
+/* NS-243, at a tenth of its time: each takes its whole second. */
 static void many_slow_containers_stop_in_parallel(void **state)
 {
 	Berth__Node__V1__ContainerActionRequest req =
 		BERTH__NODE__V1__CONTAINER_ACTION_REQUEST__INIT;
-	char id[32][80];
-	const char *ids[32];
+	static char id[100][80];
+	const char *ids[100];
 	struct house *h = *state;
 	int64_t start_ms;
 	char name[16];
 
-	for (size_t i = 0; i < 32; i++) {
+	for (size_t i = 0; i < 100; i++) {
 		snprintf(name, sizeof(name), "c%zu", i);
 		make(h, "u1", name, "slow-stop", true, id[i]);
 		ids[i] = id[i];
 	}
 	req.grace_seconds = 1;
 	start_ms = clock_now_ms();
-	assert_int_equal(act(h, containers_service.stop, &req, ids, 32, 10000), ERR_OK);
-	assert_in_range(clock_now_ms() - start_ms, 1900, 3000);
-	for (size_t i = 0; i < 32; i++) {
+	assert_int_equal(act(h, containers_service.stop, &req, ids, 100, 10000), ERR_OK);
+	assert_in_range(clock_now_ms() - start_ms, 990, 1500);
+	for (size_t i = 0; i < 100; i++) {
 		assert_string_equal(h->call.results[i].id, id[i]);
 		assert_string_equal(h->call.results[i].result, "stopped");
 		assert_in_range(h->call.results[i].millis, 950, 1500);

@@ -47,6 +47,12 @@ struct deadline call_deadline(void *call)
 	return ((struct call *)call)->by;
 }
 
+void call_note(void *call, const char *fmt, ...)
+{
+	(void)call;
+	(void)fmt;
+}
+
 void call_fail(void *call, const struct err *err)
 {
 	struct call *c = call;

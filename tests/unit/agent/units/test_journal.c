@@ -1,6 +1,6 @@
 #include "agent/units/journal.h"
 
-#include "agent/units/utf8.h"
+#include "shared/base/utf8.h"
 #include "tests/support/units.h"
 
 #include <setjmp.h>

@@ -2,6 +2,8 @@
 
 #include "controller/cli/exit_code.h"
 
+#include "tests/support/cli.h"
+
 #include <json-c/json.h>
 
 #include <setjmp.h>
@@ -158,6 +160,31 @@ static void every_exit_code_is_documented(void **state)
 	assert_int_equal(rows, sizeof(codes) / sizeof(codes[0]));
 }
 
+static void print_sample(FILE *out, void *err)
+{
+	failure_print(out, err, false);
+}
+
+static void red_is_for_terminals_that_want_it(void **state)
+{
+	struct err err = sample();
+	char *text;
+
+	(void)state;
+	unsetenv("NO_COLOR");
+	text = cli_on_terminal("xterm", print_sample, &err);
+	assert_non_null(strstr(text, "\033[31mberth: no node 'x'"));
+	free(text);
+	text = cli_on_terminal("dumb", print_sample, &err);
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "berth: no node 'x'"));
+	free(text);
+	setenv("NO_COLOR", "1", 1);
+	text = cli_on_terminal("xterm", print_sample, &err);
+	assert_null(strchr(text, '\033'));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +192,7 @@ int main(void)
 		cmocka_unit_test(failed_call_says_where_the_other_half_is),
 		cmocka_unit_test(message_from_a_node_is_escaped),
 		cmocka_unit_test(json_has_every_field),
+		cmocka_unit_test(red_is_for_terminals_that_want_it),
 		cmocka_unit_test(exit_codes_are_the_contract),
 		cmocka_unit_test(some_reasons_say_more_than_the_code),
 		cmocka_unit_test(every_exit_code_is_documented),

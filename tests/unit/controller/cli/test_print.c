@@ -261,6 +261,9 @@ static void times_read_back(void **state)
 	field_time_ns(object, "t", 1793527200LL * 1000000000);
 	assert_string_equal(field_str(object, "t"), "2026-11-01T10:00:00Z");
 	assert_int_equal(time_parse_ns("2026-11-01T10:00:00Z"), 1793527200LL * 1000000000);
+	assert_int_equal(time_parse_ns("2026-11-01T10:00:00.25Z"),
+			 1793527200LL * 1000000000 + 250000000);
+	assert_int_equal(time_parse_ns("2026-11-01T10:00:00"), 0);
 	assert_int_equal(time_parse_ns("yesterday"), 0);
 	field_time_ns(object, "t", 0);
 	assert_null(field_get(object, "t"));

@@ -1,5 +1,7 @@
 #include "controller/cli/progress.h"
 
+#include "tests/support/cli.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -31,17 +33,24 @@ static const struct progress_event story[] = {
 	{ .kind = PROGRESS_FAILED, .step = &create_step, .millis = 1250, .text = "no \033 image" },
 };
 
-static char *told(struct options *opt)
+static void tell(FILE *out, void *opt)
 {
-	size_t len;
-	char *text;
-	FILE *out = open_memstream(&text, &len);
 	struct progress_view *view = progress_view_new(out, opt);
 
 	assert_non_null(view);
 	for (size_t i = 0; i < sizeof(story) / sizeof(story[0]); i++)
 		progress_view_event(view, &story[i]);
 	progress_view_free(view);
+}
+
+static char *told(struct options *opt)
+{
+	size_t len;
+	char *text;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_non_null(out);
+	tell(out, opt);
 	fclose(out);
 	return text;
 }
@@ -57,6 +66,25 @@ static void plain_lines_where_there_is_no_terminal(void **state)
 				  "create w1 ...\n"
 				  "using runc\n"
 				  "create w1 failed (1.2s): no \\x1b image\n");
+	free(text);
+}
+
+/* What runs is drawn below what has ended, and drawn again. */
+static void steps_on_a_terminal(void **state)
+{
+	struct options opt = { .progress = PROGRESS_AUTO };
+	char *text = cli_on_terminal("xterm", tell, &opt);
+
+	(void)state;
+	assert_string_equal(text, " * create the network ...\r\n"
+				  "\033[1A\033[J + create the network  87ms\r\n"
+				  " * create w1 ...\r\n"
+				  "\033[1A\033[Jusing runc\r\n"
+				  " * create w1 ...\r\n"
+				  "\033[1A\033[J x create w1  1.2s: no \\x1b image\r\n");
+	free(text);
+	text = cli_on_terminal("dumb", tell, &opt);
+	assert_null(strchr(text, '\033'));
 	free(text);
 }
 
@@ -101,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_lines_where_there_is_no_terminal),
+		cmocka_unit_test(steps_on_a_terminal),
 		cmocka_unit_test(one_json_object_a_line),
 		cmocka_unit_test(quiet_and_none_say_nothing),
 	};

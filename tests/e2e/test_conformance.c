@@ -1,0 +1,353 @@
+/*
+ * One suite, every provider: what provider.h promises. A new provider is tested by its row below. What
+ * cannot run here is skipped with its reason.
+ */
+#include "controller/provider/provider.h"
+#include "tests/support/control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define IMAGE "localhost/berth-node:latest"
+
+struct rig {
+	const char *name; /* of the provider */
+	char *dir;
+	char cluster[32];
+	char node[48];
+	char run_dir[128];
+	struct provider *p;
+	const char *why_not; /* the reason to skip; NULL: it runs */
+};
+
+static struct deadline soon(void)
+{
+	return deadline_in_ms(60000);
+}
+
+/* Plans by 'fill' hold one step; carries it out. */
+static int run_last(struct rig *rig, struct plan *plan, struct err *err)
+{
+	int rc;
+
+	assert_true(plan->count > 0);
+	rc = provider_run(rig->p, plan_last(plan), soon(), err);
+	plan_release(plan);
+	return rc;
+}
+
+static int image(struct rig *rig, const char *name, struct err *err)
+{
+	struct plan plan = { 0 };
+
+	assert_int_equal(provider_plan_image(rig->p, name, &plan, err), 0);
+	return run_last(rig, &plan, err);
+}
+
+static int network(struct rig *rig, const char *subnet, struct err *err)
+{
+	struct plan plan = { 0 };
+
+	assert_int_equal(
+		provider_plan_network(rig->p, rig->cluster, rig->cluster, subnet, &plan, err), 0);
+	return run_last(rig, &plan, err);
+}
+
+static int create(struct rig *rig, struct err *err)
+{
+	const struct node_spec spec = {
+		.name = rig->node,
+		.cluster = rig->cluster,
+		.role = NODE_CONTROL_PLANE,
+		.index = 3,
+		.image = IMAGE,
+		.ip = "192.168.241.4",
+		.network = rig->cluster,
+		.run_dir = rig->run_dir,
+	};
+	struct plan plan = { 0 };
+
+	assert_int_equal(provider_plan_create(rig->p, &spec, &plan, err), 0);
+	return run_last(rig, &plan, err);
+}
+
+static int act(struct rig *rig, enum step_action action, struct err *err)
+{
+	struct plan plan = { 0 };
+
+	assert_int_equal(provider_plan_act(rig->p, action, rig->node, 5, &plan, err), 0);
+	return run_last(rig, &plan, err);
+}
+
+static int network_delete(struct rig *rig, struct err *err)
+{
+	struct plan plan = { 0 };
+
+	assert_int_equal(provider_plan_network_delete(rig->p, rig->cluster, &plan, err), 0);
+	return run_last(rig, &plan, err);
+}
+
+static int set_up(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct err err;
+
+	assert_non_null(rig);
+	rig->name = *state;
+	rig->dir = control_scratch();
+	setenv("BERTH_FAKE_DIR", rig->dir, 1);
+	snprintf(rig->cluster, sizeof(rig->cluster), "conf-%ld", (long)getpid());
+	snprintf(rig->node, sizeof(rig->node), "%s-a", rig->cluster);
+	snprintf(rig->run_dir, sizeof(rig->run_dir), "%s/run", rig->dir);
+	assert_int_equal(mkdir(rig->run_dir, 0700), 0);
+	if (provider_open(rig->name, NULL, &rig->p, &err) < 0) {
+		rig->why_not = "its program is not installed";
+	} else if (image(rig, IMAGE, &err) < 0) {
+		rig->why_not = "there is no image " IMAGE " (make image)";
+	}
+	*state = rig;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	if (rig->p && !rig->why_not) {
+		act(rig, STEP_CONTAINER_DELETE, &err);
+		network_delete(rig, &err);
+	}
+	provider_close(rig->p);
+	control_scratch_remove(rig->dir);
+	free(rig);
+	return 0;
+}
+
+static void skip_unless_possible(const struct rig *rig)
+{
+	if (!rig->why_not)
+		return;
+	print_message("skipped: %s: %s\n", rig->name, rig->why_not);
+	skip();
+}
+
+static enum node_state state_of(struct rig *rig)
+{
+	struct node_list list;
+	const struct node *node;
+	enum node_state state;
+	struct err err;
+
+	assert_int_equal(provider_list(rig->p, rig->cluster, soon(), &list, &err), 0);
+	node = node_list_find(&list, rig->node);
+	assert_non_null(node);
+	state = node->state;
+	node_list_release(&list);
+	return state;
+}
+
+static void make(struct rig *rig)
+{
+	struct err err;
+
+	if (network(rig, "192.168.241.0/24", &err) < 0 || create(rig, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+static void node_is_listed_as_it_was_asked_for(void **state)
+{
+	struct rig *rig = *state;
+	struct node_list list;
+	const struct node *node;
+	struct err err;
+
+	skip_unless_possible(rig);
+	make(rig);
+	assert_int_equal(provider_list(rig->p, rig->cluster, soon(), &list, &err), 0);
+	assert_int_equal(list.count, 1);
+	node = list.items[0];
+	assert_string_equal(node->name, rig->node);
+	assert_string_equal(node->cluster, rig->cluster);
+	assert_string_equal(node->provider, rig->name);
+	assert_int_equal(node->role, NODE_CONTROL_PLANE);
+	assert_int_equal(node->state, NODE_RUNNING);
+	assert_int_equal(node->index, 3);
+	assert_string_equal(node->ip, "192.168.241.4");
+	assert_string_equal(node->image, IMAGE);
+	assert_string_equal(node->run_dir, rig->run_dir);
+	node_list_release(&list);
+}
+
+/* CN-180 CN-193 CN-200 */
+static void node_stops_starts_and_is_killed(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	skip_unless_possible(rig);
+	make(rig);
+	assert_int_equal(act(rig, STEP_CONTAINER_STOP, &err), 0);
+	assert_int_equal(state_of(rig), NODE_STOPPED);
+	assert_int_equal(act(rig, STEP_CONTAINER_STOP, &err), 0);
+	assert_int_equal(act(rig, STEP_CONTAINER_KILL, &err), 0);
+	assert_int_equal(act(rig, STEP_CONTAINER_START, &err), 0);
+	assert_int_equal(act(rig, STEP_CONTAINER_START, &err), 0);
+	assert_int_equal(state_of(rig), NODE_RUNNING);
+	assert_int_equal(act(rig, STEP_CONTAINER_KILL, &err), 0);
+	assert_int_equal(state_of(rig), NODE_STOPPED);
+}
+
+/* CN-210 CN-212 CN-061 */
+static void delete_leaves_nothing_and_may_be_repeated(void **state)
+{
+	struct rig *rig = *state;
+	struct network_list networks;
+	struct node_list list;
+	struct err err;
+
+	skip_unless_possible(rig);
+	make(rig);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(act(rig, STEP_CONTAINER_DELETE, &err), 0);
+		assert_int_equal(network_delete(rig, &err), 0);
+	}
+	assert_int_equal(provider_list(rig->p, rig->cluster, soon(), &list, &err), 0);
+	assert_int_equal(list.count, 0);
+	node_list_release(&list);
+	assert_int_equal(provider_networks(rig->p, soon(), &networks, &err), 0);
+	assert_null(network_list_find(&networks, rig->cluster));
+	network_list_release(&networks);
+}
+
+/* CN-292 CN-142 */
+static void second_of_a_name_is_a_conflict_and_harms_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	skip_unless_possible(rig);
+	make(rig);
+	assert_int_equal(network(rig, "192.168.242.0/24", &err), -1);
+	assert_int_equal(err.code, ERR_ALREADY_EXISTS);
+	assert_string_equal(err.reason, "NETWORK_EXISTS");
+	assert_int_equal(create(rig, &err), -1);
+	assert_int_equal(err.code, ERR_ALREADY_EXISTS);
+	assert_string_equal(err.reason, "NAME_IN_USE");
+	assert_int_equal(state_of(rig), NODE_RUNNING);
+}
+
+/* CN-057 */
+static void overlapping_subnet_is_taken(void **state)
+{
+	struct rig *rig = *state;
+	char other[48];
+	struct plan plan = { 0 };
+	struct err err;
+
+	skip_unless_possible(rig);
+	snprintf(other, sizeof(other), "%s-other", rig->cluster);
+	assert_int_equal(network(rig, "192.168.241.0/24", &err), 0);
+	assert_int_equal(
+		provider_plan_network(rig->p, other, other, "192.168.241.0/24", &plan, &err), 0);
+	assert_int_equal(run_last(rig, &plan, &err), -1);
+	assert_string_equal(err.reason, "SUBNET_TAKEN");
+}
+
+static void network_is_listed_with_its_owner(void **state)
+{
+	struct rig *rig = *state;
+	struct network_list networks;
+	const struct network *found;
+	struct err err;
+
+	skip_unless_possible(rig);
+	assert_int_equal(network(rig, "192.168.241.0/24", &err), 0);
+	assert_int_equal(provider_networks(rig->p, soon(), &networks, &err), 0);
+	found = network_list_find(&networks, rig->cluster);
+	assert_non_null(found);
+	assert_string_equal(found->subnet, "192.168.241.0/24");
+	assert_string_equal(found->cluster, rig->cluster);
+	network_list_release(&networks);
+}
+
+static void absent_image_is_not_found(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	skip_unless_possible(rig);
+	assert_int_equal(image(rig, "localhost/berth-missing:1", &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
+	assert_true(strlen(err.advice) > 0);
+}
+
+static void engine_names_its_version(void **state)
+{
+	struct rig *rig = *state;
+	struct engine_info info;
+	struct err err;
+
+	skip_unless_possible(rig);
+	assert_int_equal(provider_info(rig->p, soon(), &info, &err), 0);
+	assert_true(info.version[0] >= '0' && info.version[0] <= '9');
+}
+
+/* CN-295 */
+static void what_is_not_there_cannot_start_or_stop(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	skip_unless_possible(rig);
+	assert_int_equal(act(rig, STEP_CONTAINER_START, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(act(rig, STEP_CONTAINER_STOP, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+	static char *const providers[] = { "fake", "podman" };
+	static const struct CMUnitTest cases[] = {
+		cmocka_unit_test_setup_teardown(node_is_listed_as_it_was_asked_for, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(node_stops_starts_and_is_killed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(delete_leaves_nothing_and_may_be_repeated, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(second_of_a_name_is_a_conflict_and_harms_nothing,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(overlapping_subnet_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(network_is_listed_with_its_owner, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(absent_image_is_not_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(engine_names_its_version, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_not_there_cannot_start_or_stop, set_up,
+						tear_down),
+	};
+	struct CMUnitTest tests[ARRAY_LEN(providers) * ARRAY_LEN(cases)];
+	char names[ARRAY_LEN(tests)][96];
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(providers); i++) {
+		for (size_t k = 0; k < ARRAY_LEN(cases); k++, count++) {
+			snprintf(names[count], sizeof(names[count]), "%s: %s", providers[i],
+				 cases[k].name);
+			tests[count] = cases[k];
+			tests[count].name = names[count];
+			tests[count].initial_state = providers[i];
+		}
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

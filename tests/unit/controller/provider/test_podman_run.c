@@ -1,0 +1,348 @@
+/* Carrying out steps, against a podman program that answers what each test tells it to. */
+#include "controller/config/cluster_config.h"
+#include "controller/provider/provider.h"
+#include "tests/support/control.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rig {
+	char *dir;
+	struct provider *podman;
+	struct plan plan;
+};
+
+static int set_up(void **state)
+{
+	struct rig *rig = calloc(1, sizeof(*rig));
+	struct err err;
+
+	assert_non_null(rig);
+	rig->dir = control_scratch();
+	control_fake_podman(rig->dir);
+	assert_int_equal(provider_open("podman", &control_hybrid_host, &rig->podman, &err), 0);
+	*state = rig;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct rig *rig = *state;
+
+	plan_release(&rig->plan);
+	provider_close(rig->podman);
+	control_fake_podman(NULL);
+	control_scratch_remove(rig->dir);
+	free(rig);
+	return 0;
+}
+
+static const struct step *act(struct rig *rig, enum step_action action)
+{
+	struct err err;
+
+	if (action == STEP_IMAGE_CHECK)
+		assert_int_equal(provider_plan_image(rig->podman, "img", &rig->plan, &err), 0);
+	else if (action == STEP_NETWORK_CREATE)
+		assert_int_equal(provider_plan_network(rig->podman, "c", "c", "10.0.0.0/24",
+						       &rig->plan, &err),
+				 0);
+	else
+		assert_int_equal(provider_plan_act(rig->podman, action, "n", 0, &rig->plan, &err),
+				 0);
+	return plan_last(&rig->plan);
+}
+
+static const struct step *create(struct rig *rig)
+{
+	const struct node_spec spec = {
+		.name = "n",
+		.cluster = "c",
+		.index = 1,
+		.image = "img",
+		.ip = "10.0.0.2",
+		.network = "c",
+		.run_dir = "/r",
+	};
+	struct err err;
+
+	assert_int_equal(provider_plan_create(rig->podman, &spec, &rig->plan, &err), 0);
+	return plan_last(&rig->plan);
+}
+
+static void answer(struct rig *rig, const char *call, const char *errs, const char *rc)
+{
+	cleanup_free char *err_name = text_format("%s.err", call);
+	cleanup_free char *rc_name = text_format("%s.rc", call);
+
+	control_write(rig->dir, err_name, errs);
+	control_write(rig->dir, rc_name, rc);
+}
+
+/* CN-240 CN-241 CN-098 CN-057 CN-110: what the engine says, and what a person is told. */
+static void complaints_become_reasons_and_advice(void **state)
+{
+	static const struct {
+		const char *complaint;
+		enum err_code code;
+		const char *reason;
+	} rows[] = {
+		{ "Error: localhost/none:latest: image not known", ERR_NOT_FOUND,
+		  "IMAGE_NOT_FOUND" },
+		{ "Error: creating container storage: the container name \"n\" is already in use "
+		  "by "
+		  "376b. You have to remove that container to be able to reuse that name: that "
+		  "name "
+		  "is already in use",
+		  ERR_ALREADY_EXISTS, "NAME_IN_USE" },
+		{ "Error: IPAM error: requested ip address 192.168.85.2 is already allocated to "
+		  "container ID 376b",
+		  ERR_ALREADY_EXISTS, "IP_IN_USE" },
+		{ "Error: cannot listen on the TCP port: listen tcp4 127.0.0.1:18080: bind: "
+		  "address "
+		  "already in use",
+		  ERR_ALREADY_EXISTS, "PORT_IN_USE" },
+		{ "Error: subnet 192.168.85.0/24 is already used on the host or by another config",
+		  ERR_ALREADY_EXISTS, "SUBNET_TAKEN" },
+		{ "Error: network name c already used: network already exists", ERR_ALREADY_EXISTS,
+		  "NETWORK_EXISTS" },
+		{ "Error: unable to find network with name or ID nonet: network not found",
+		  ERR_NOT_FOUND, "NETWORK_NOT_FOUND" },
+		{ "Error: \"c\" has associated containers with it. Use -f to forcibly delete "
+		  "containers and pods: network is being used",
+		  ERR_FAILED_PRECONDITION, "NETWORK_IN_USE" },
+		{ "Error: requested static ip 192.168.99.10 not in any subnet on network c",
+		  ERR_INVALID_ARGUMENT, "IP_OUTSIDE_SUBNET" },
+		{ "Error: statfs /nonexist: no such file or directory", ERR_NOT_FOUND,
+		  "MOUNT_SOURCE_NOT_FOUND" },
+		{ "Error: write /var/lib/x: no space left on device", ERR_RESOURCE_EXHAUSTED,
+		  "NO_SPACE" },
+		{ "Error: no container with name or ID \"n\" found: no such container",
+		  ERR_NOT_FOUND, "NODE_NOT_FOUND" },
+		{ "Error: removal of container n is already in progress", ERR_ABORTED,
+		  "DELETE_STUCK" },
+		{ "Error: OCI runtime error: crun: cgroups in hybrid mode not supported, drop all "
+		  "controllers from cgroupv2",
+		  ERR_FAILED_PRECONDITION, "CGROUP_HYBRID" },
+		{ "Error: runc create failed: the requested cgroup controller `pids` is not "
+		  "available",
+		  ERR_FAILED_PRECONDITION, "CGROUP_CONTROLLER_MISSING" },
+		{ "Cannot connect to Podman. Please verify your connection", ERR_UNAVAILABLE,
+		  "ENGINE_NOT_ANSWERING" },
+		{ "Error: mkdir /run/x: permission denied", ERR_PERMISSION_DENIED,
+		  "ENGINE_NOT_PERMITTED" },
+		{ "level=warning msg=\"x\"\nError: the disk is on fire\n", ERR_UNKNOWN,
+		  "ENGINE_FAILED" },
+	};
+	struct rig *rig = *state;
+	const struct step *step = act(rig, STEP_CONTAINER_START);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err;
+
+		answer(rig, "start", rows[i].complaint, "125");
+		assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), -1);
+		assert_int_equal(err.code, rows[i].code);
+		assert_string_equal(err.reason, rows[i].reason);
+		assert_string_equal(err.node, "n");
+		assert_ptr_equal(strstr(err.msg, "podman: container-start 'n': "), err.msg);
+	}
+}
+
+/* CN-244: operation, node, the engine's own last words. */
+static void message_ends_with_the_engines_words(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	answer(rig, "start", "warning: x\nError: the disk is on fire\n", "125");
+	assert_int_equal(provider_run(rig->podman, act(rig, STEP_CONTAINER_START), control_soon(),
+				      &err),
+			 -1);
+	assert_string_equal(err.msg,
+			    "podman: container-start 'n': the disk is on fire (exit code 125)");
+}
+
+/* CN-200 CN-212 CN-061 */
+static void what_is_so_already_is_success(void **state)
+{
+	static const struct {
+		enum step_action action;
+		const char *call;
+		const char *complaint;
+	} rows[] = {
+		{ STEP_CONTAINER_KILL, "kill",
+		  "Error: can only kill running containers. b216 is in state exited: container "
+		  "state improper" },
+		{ STEP_CONTAINER_DELETE, "rm",
+		  "Error: no container with name or ID \"n\" found: no such container" },
+	};
+	struct rig *rig = *state;
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		answer(rig, rows[i].call, rows[i].complaint, "125");
+		assert_int_equal(provider_run(rig->podman, act(rig, rows[i].action), control_soon(),
+					      &err),
+				 0);
+	}
+}
+
+static void stop_and_start_of_nothing_are_errors(void **state)
+{
+	static const enum step_action actions[] = { STEP_CONTAINER_STOP, STEP_CONTAINER_START };
+	struct rig *rig = *state;
+	struct err err;
+
+	answer(rig, "stop", "Error: no container with name or ID \"n\" found: no such container",
+	       "125");
+	answer(rig, "start", "Error: no container with name or ID \"n\" found: no such container",
+	       "125");
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+		assert_int_equal(
+			provider_run(rig->podman, act(rig, actions[i]), control_soon(), &err), -1);
+		assert_int_equal(err.code, ERR_NOT_FOUND);
+	}
+}
+
+static void absent_image_is_not_found_with_advice(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	control_write(rig->dir, "image-exists.rc", "1");
+	assert_int_equal(
+		provider_run(rig->podman, act(rig, STEP_IMAGE_CHECK), control_soon(), &err), -1);
+	/* The verb of the fake is "image-exists"; podman says no by its exit code alone. */
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
+	assert_string_equal(err.msg, "podman: image-check: no image 'img'");
+	assert_non_null(strstr(err.advice, "build node-image"));
+}
+
+/* test-hosts.md: limits step down, and the half-made container goes before each new try. */
+static void refused_limits_are_halved_until_they_fit(void **state)
+{
+	static const char refused[] =
+		"Error: runc: runc create failed: error during container init: "
+		"error setting rlimits for ready process: error setting rlimit "
+		"type 6: operation not permitted: OCI permission denied";
+	struct rig *rig = *state;
+	struct err err;
+	char *log;
+
+	answer(rig, "run.1", refused, "126");
+	answer(rig, "run.2", refused, "126");
+	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), 0);
+	log = control_read(rig->dir, "log");
+	assert_non_null(strstr(log, "--ulimit=nofile=20000:20000 | --ulimit=nproc=32768:32768"));
+	assert_non_null(strstr(log, "\nrm | --force | --volumes | --time=0 | -- | n\n"));
+	assert_non_null(strstr(log, "--ulimit=nofile=10000:10000 | --ulimit=nproc=16384:16384"));
+	assert_non_null(strstr(log, "--ulimit=nofile=5000:5000 | --ulimit=nproc=8192:8192"));
+	assert_null(strstr(log, "nproc=4096"));
+	free(log);
+}
+
+static void limits_that_never_fit_end_the_tries(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+	char *calls;
+
+	answer(rig, "run", "Error: crun: setrlimit `RLIMIT_NPROC`: Operation not permitted", "126");
+	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), -1);
+	assert_string_equal(err.reason, "LIMIT_TOO_HIGH");
+	calls = control_read(rig->dir, "run.calls");
+	assert_in_range(atoi(calls), 2, 5);
+	free(calls);
+}
+
+/* CN-142: a name that is taken is never cleared by force. */
+static void taken_name_is_left_alone(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+	char *log;
+
+	answer(rig, "run", "Error: the container name \"n\" is already in use by 376b", "125");
+	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), -1);
+	assert_string_equal(err.reason, "NAME_IN_USE");
+	log = control_read(rig->dir, "log");
+	assert_null(strstr(log, "rm |"));
+	free(log);
+}
+
+/* F26 */
+static void hung_engine_is_told_at_the_deadline(void **state)
+{
+	struct rig *rig = *state;
+	int64_t begun = clock_now_ms();
+	struct node_list list;
+	struct err err;
+
+	control_write(rig->dir, "ps.hang", "");
+	assert_int_equal(provider_list(rig->podman, NULL, deadline_in_ms(200), &list, &err), -1);
+	assert_int_equal(err.code, ERR_DEADLINE_EXCEEDED);
+	assert_string_equal(err.reason, "ENGINE_HUNG");
+	assert_true(clock_now_ms() - begun < 5000);
+}
+
+static void list_is_sorted_and_one_spawn(void **state)
+{
+	static const char text[] =
+		"[{\"Names\":[\"c-b\"],\"Labels\":{\"io.berth.cluster\":\"c\","
+		"\"io.berth.created-by\":\"berth\"}},{\"Names\":[\"c-a\"],\"Labels\":{"
+		"\"io.berth.cluster\":\"c\",\"io.berth.created-by\":\"berth\"}}]";
+	struct rig *rig = *state;
+	unsigned before = exec_count();
+	struct node_list list;
+	struct err err;
+
+	control_write(rig->dir, "ps.out", text);
+	assert_int_equal(provider_list(rig->podman, "c", control_soon(), &list, &err), 0);
+	assert_int_equal(exec_count(), before + 1);
+	assert_int_equal(list.count, 2);
+	assert_string_equal(list.items[0]->name, "c-a");
+	node_list_release(&list);
+}
+
+/* CN-244: lists fail in words, too. */
+static void garbled_list_names_the_engine(void **state)
+{
+	struct rig *rig = *state;
+	struct node_list list = { 0 };
+	struct err err;
+
+	control_write(rig->dir, "ps.out", "<html>");
+	assert_int_equal(provider_list(rig->podman, "c", control_soon(), &list, &err), -1);
+	assert_ptr_equal(strstr(err.msg, "podman: cannot make sense of the engine's answer: "),
+			 err.msg);
+	assert_int_equal(list.count, 0);
+}
+
+int main(void)
+{
+#define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		RIGGED(complaints_become_reasons_and_advice),
+		RIGGED(message_ends_with_the_engines_words),
+		RIGGED(what_is_so_already_is_success),
+		RIGGED(stop_and_start_of_nothing_are_errors),
+		RIGGED(absent_image_is_not_found_with_advice),
+		RIGGED(refused_limits_are_halved_until_they_fit),
+		RIGGED(limits_that_never_fit_end_the_tries),
+		RIGGED(taken_name_is_left_alone),
+		RIGGED(hung_engine_is_told_at_the_deadline),
+		RIGGED(list_is_sorted_and_one_spawn),
+		RIGGED(garbled_list_names_the_engine),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
