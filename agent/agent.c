@@ -87,12 +87,23 @@ static int open_gate(struct agent *agent, struct err *err)
 	return gate_open(&config, agent->loop, &agent->gate, err);
 }
 
+static uint64_t connections_accepted(void *arg)
+{
+	const struct agent *agent = arg;
+	struct gate_counters counters;
+
+	gate_get_counters(agent->gate, &counters);
+	return counters.accepted;
+}
+
 static int open_watchdog(struct agent *agent, struct err *err)
 {
 	struct watchdog_config config = {
 		.socket_path = agent->config.socket,
 		.interval_ms = watchdog_interval_ms(),
 		.alive = watchdog_tell_systemd,
+		.accepted = connections_accepted,
+		.arg = agent,
 	};
 
 	if (config.interval_ms == 0)

@@ -175,7 +175,7 @@ static void print_health(void *arg, const Berth__Node__V1__HealthReply *reply,
 static int check(const struct agent_config *config)
 {
 	struct check state = { .code = 1 };
-	struct probe *probe;
+	struct probe *probe = NULL;
 	sd_event *loop = NULL;
 	struct err err;
 	int rc = sd_event_new(&loop);
@@ -184,12 +184,14 @@ static int check(const struct agent_config *config)
 		err_set(&err, ERR_INTERNAL, -rc, "make an event loop");
 		return failed(&err);
 	}
-	if (probe_start(loop, config->socket, deadline_in_ms(CHECK_TIMEOUT_MS), print_health,
-			&state, &probe, &err) < 0)
+	if (probe_new(loop, config->socket, &probe, &err) < 0 ||
+	    probe_ask(probe, deadline_in_ms(CHECK_TIMEOUT_MS), true, print_health, &state, &err) <
+		    0)
 		state.code = failed(&err);
 	else
 		while (!state.over && sd_event_run(loop, UINT64_MAX) >= 0)
 			;
+	probe_free(probe);
 	sd_event_unref(loop);
 	return state.code;
 }

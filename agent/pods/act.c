@@ -1,7 +1,6 @@
 /* From a decision to the one next action (pod-sync.md section 8). */
 #include "agent/pods/pods_impl.h"
 
-#include "agent/pods/helper.h"
 #include "shared/base/log.h"
 
 #include <inttypes.h>
@@ -10,7 +9,6 @@
 #include <string.h>
 
 #define KILL_GRACE_MIN_S 2
-#define CLEAN_MS         (10 * 60 * 1000)
 
 /* --- kill ----------------------------------------------------------------------------------------- */
 
@@ -281,19 +279,6 @@ static bool start_first(struct worker *w, const struct strv *names)
 
 /* --- the end of a pod ----------------------------------------------------------------------------- */
 
-/* Directories are emptied by a program beside the loop: they may hold anything. */
-static void remove_directories(struct worker *w)
-{
-	const K8s__Core__V1__Pod *pod = w->record.pod;
-	cleanup_free char *volumes = text_format("%s/%s", w->pods->volumes_dir, pod_uid(pod));
-	cleanup_free char *logs = text_format("%s/%s_%s_%s", w->pods->logs_dir, pod_namespace(pod),
-					      pod_name(pod), pod_uid(pod));
-	const char *argv[] = { "rm", "-rf", "--one-file-system", "--", volumes, logs, NULL };
-
-	if (volumes && logs && (access(volumes, F_OK) == 0 || access(logs, F_OK) == 0))
-		helper_start(w->pods->loop, argv, deadline_in_ms(CLEAN_MS), NULL, NULL);
-}
-
 static void act_deleted(struct worker *w)
 {
 	const struct pod_observed *seen = &w->obs.seen;
@@ -309,8 +294,7 @@ static void act_deleted(struct worker *w)
 		remove_start(w, &containers, &sandboxes, false);
 		return;
 	}
-	remove_directories(w);
-	worker_forget(w);
+	clean_start(w);
 }
 
 /* --- together ------------------------------------------------------------------------------------- */

@@ -32,7 +32,10 @@ static void helper_free(struct helper *h)
 	free(h);
 }
 
-DEFINE_CLEANUP(helper, struct helper *, helper_free)
+void helper_cancel(struct helper *h)
+{
+	helper_free(h);
+}
 
 static void tell(struct helper *h)
 {
@@ -41,8 +44,7 @@ static void tell(struct helper *h)
 	struct err err = h->err;
 
 	helper_free(h);
-	if (done)
-		done(arg, err.code ? &err : NULL);
+	done(arg, err.code ? &err : NULL);
 }
 
 static int on_exit_seen(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -93,19 +95,14 @@ static int spawn(const char *const *argv, pid_t *ret_pid)
 	return result;
 }
 
-void helper_start(struct sd_event *loop, const char *const *argv, struct deadline by,
-		  helper_fn *done, void *arg)
+struct helper *helper_start(struct sd_event *loop, const char *const *argv, struct deadline by,
+			    helper_fn *done, void *arg)
 {
 	struct helper *h = calloc(1, sizeof(*h));
-	struct err err;
 	int sys;
 
-	if (!h) {
-		err_oom(&err);
-		if (done)
-			done(arg, &err);
-		return;
-	}
+	if (!h)
+		return NULL;
 	h->done = done;
 	h->arg = arg;
 	h->name = argv[0];
@@ -123,4 +120,5 @@ void helper_start(struct sd_event *loop, const char *const *argv, struct deadlin
 		by = deadline_in_ms(0);
 	}
 	timer_start(loop, by, on_due, h, &h->timer);
+	return h;
 }

@@ -10,8 +10,12 @@ struct sd_event;
 
 typedef void helper_fn(void *arg, const struct err *err);
 
+struct helper;
+
 /* Runs argv (argv[0] is looked up in PATH). 'done' once, from the loop and never from within the
- * call; NULL 'err' when it exited with 0. At 'by' it is killed: ERR_DEADLINE_EXCEEDED. 'done' may be
- * NULL. */
-void helper_start(struct sd_event *loop, const char *const *argv, struct deadline by,
-		  helper_fn *done, void *arg);
+ * call; NULL 'err' when it exited with 0. At 'by' it is killed: ERR_DEADLINE_EXCEEDED. The handle is
+ * good until 'done'; NULL when memory is short, and then there is no 'done'. */
+struct helper *helper_start(struct sd_event *loop, const char *const *argv, struct deadline by,
+			    helper_fn *done, void *arg);
+/* No 'done' any more; the program goes on alone. */
+void helper_cancel(struct helper *h);

@@ -8,7 +8,7 @@
  *   worker.c    one worker a pod: observe, plan, act, again; when to look again
  *   observe.c   what the runtime has of one pod
  *   act.c       from a decision to the one next action
- *   job_*.c     the actions: kill, remove, sandbox, start
+ *   job_*.c     the actions: kill, remove, sandbox, start, clean
  *   relist.c    one list for all pods, to notice what changed by itself
  */
 #include "agent/pods/pods.h"
@@ -152,7 +152,10 @@ struct job {
 	bool can_wait;    /* pulls an image: may be left to itself when the pod is deleted */
 	/* All answers are there; goes on or ends with job_free(). */
 	void (*next)(struct job *job);
+	/* Gives back the job and all it holds. */
 	void (*free)(struct job *job);
+	/* Ends and frees it at once when the worker goes; NULL: its answers do that. */
+	void (*cancel)(struct job *job);
 };
 
 /* For one call of a job: item 'index' of it. */
@@ -198,6 +201,8 @@ void remove_start(struct worker *w, struct strv *take_containers, struct strv *t
 		  bool quietly);
 void sandbox_start(struct worker *w, uint32_t attempt);
 void container_start(struct worker *w, const char *name);
+/* The last one: directories, record, worker. 'w' may be gone afterwards. */
+void clean_start(struct worker *w);
 
 /* --- the rest ------------------------------------------------------------------------------------- */
 

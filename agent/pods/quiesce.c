@@ -124,7 +124,10 @@ static void sync_begin(struct quiesce *q)
 		return;
 	}
 	step_begin(q);
-	helper_start(q->config.loop, argv, q->by, on_synced, q);
+	if (!helper_start(q->config.loop, argv, q->by, on_synced, q)) {
+		step_end(q, "sync", false, "out of memory");
+		finish(q);
+	}
 }
 
 /* --- kube-apiserver ------------------------------------------------------------------------------- */

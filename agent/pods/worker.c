@@ -51,7 +51,9 @@ void worker_free(struct worker *w)
 {
 	struct start_state *st;
 
-	if (w->job)
+	if (w->job && w->job->cancel)
+		w->job->cancel(w->job);
+	else if (w->job)
 		w->job->w = NULL;
 	timer_stop(&w->timer);
 	while ((st = w->starts)) {

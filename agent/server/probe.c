@@ -25,38 +25,52 @@ static const uint8_t sp_req[SP_HEADER_BYTES] = { 0, 'S', 'P', 0, 0, 0x30, 0, 0 }
 static const uint8_t sp_rep[SP_HEADER_BYTES] = { 0, 'S', 'P', 0, 0, 0x31, 0, 0 };
 
 struct probe {
-	int fd;
+	sd_event *loop;
+	struct sockaddr_un address;
+	int fd; /* -1: not connected */
 	sd_event_source *io;
 	sd_event_source *timer;
-	probe_fn *done;
+	probe_fn *done; /* NULL: no call is under way */
 	void *arg;
+	bool greeted; /* the peer's SP header has come */
+	bool asked;
 	uint8_t request[512];
 	size_t request_len;
-	bool asked;
 	uint8_t reply[8192]; /* a Health.Check reply has a handful of sentences */
 	size_t reply_len;
 };
 
-void probe_cancel(struct probe *probe)
+static void disconnect(struct probe *probe)
+{
+	probe->io = sd_event_source_disable_unref(probe->io);
+	if (probe->fd >= 0)
+		close(probe->fd);
+	probe->fd = -1;
+}
+
+void probe_free(struct probe *probe)
 {
 	if (!probe)
 		return;
-	sd_event_source_disable_unref(probe->io);
+	disconnect(probe);
 	sd_event_source_disable_unref(probe->timer);
-	if (probe->fd >= 0)
-		close(probe->fd);
+	sd_event_unref(probe->loop);
 	free(probe);
 }
-DEFINE_CLEANUP(probe, struct probe *, probe_cancel)
+DEFINE_CLEANUP(probe, struct probe *, probe_free)
 
+/* The last thing to do with the probe: 'done' may free it. */
 static void finish(struct probe *probe, const struct Berth__Node__V1__HealthReply *reply,
 		   const struct err *err)
 {
 	probe_fn *done = probe->done;
-	void *arg = probe->arg;
 
-	probe_cancel(probe);
-	done(arg, reply, err);
+	sd_event_source_set_enabled(probe->timer, SD_EVENT_OFF);
+	probe->done = NULL;
+	if (err)
+		disconnect(probe);
+	if (done)
+		done(probe->arg, reply, err);
 }
 
 static void put_be(uint8_t *at, uint64_t value, size_t bytes)
@@ -92,28 +106,24 @@ static void make_request(struct probe *probe, struct deadline by)
 	req.timeout_ms = (uint32_t)deadline_left_ms(by);
 	len = berth__node__v1__request__get_packed_size(&req); /* some 60 bytes, always */
 
-	memcpy(at, sp_req, SP_HEADER_BYTES);
-	at += SP_HEADER_BYTES;
 	at[0] = 1;
 	put_be(at + 1, len + 4, 8);
 	put_be(at + FRAME_BYTES, REQUEST_ID, 4);
 	berth__node__v1__request__pack(&req, at + PREFIX_BYTES);
-	probe->request_len = SP_HEADER_BYTES + PREFIX_BYTES + len;
+	probe->request_len = PREFIX_BYTES + len;
 }
 
 /* Length of the whole answer once it can be told, else 0; negative when it is none. */
 static ssize_t expected(const struct probe *probe)
 {
-	const uint8_t *frame = probe->reply + SP_HEADER_BYTES;
 	uint64_t body;
 
-	if (probe->reply_len < SP_HEADER_BYTES + FRAME_BYTES)
+	if (probe->reply_len < FRAME_BYTES)
 		return 0;
-	body = get_be(frame + 1, 8);
-	if (memcmp(probe->reply, sp_rep, SP_HEADER_BYTES) != 0 || frame[0] != 1 || body < 4 ||
-	    body > sizeof(probe->reply) - SP_HEADER_BYTES - FRAME_BYTES)
+	body = get_be(probe->reply + 1, 8);
+	if (probe->reply[0] != 1 || body < 4 || body > sizeof(probe->reply) - FRAME_BYTES)
 		return -1;
-	return (ssize_t)(SP_HEADER_BYTES + FRAME_BYTES + body);
+	return (ssize_t)(FRAME_BYTES + body);
 }
 
 static int unpack_health(const Berth__Node__V1__Reply *reply, ProtobufCMessage **ret,
@@ -127,12 +137,11 @@ static int unpack_health(const Berth__Node__V1__Reply *reply, ProtobufCMessage *
 
 static void parse(struct probe *probe, size_t len)
 {
-	const size_t skip = SP_HEADER_BYTES + PREFIX_BYTES;
 	ProtobufCMessage *reply = NULL, *health = NULL;
 	struct err err;
 
-	if (wire_unpack(&berth__node__v1__reply__descriptor, probe->reply + skip, len - skip,
-			&reply, &err) < 0 ||
+	if (wire_unpack(&berth__node__v1__reply__descriptor, probe->reply + PREFIX_BYTES,
+			len - PREFIX_BYTES, &reply, &err) < 0 ||
 	    unpack_health((Berth__Node__V1__Reply *)reply, &health, &err) < 0)
 		finish(probe, NULL, &err);
 	else
@@ -141,17 +150,30 @@ static void parse(struct probe *probe, size_t len)
 	protobuf_c_message_free_unpacked(health, NULL);
 }
 
-/* The request leaves in one piece, and only after the peer has sent its header: until then a
- * connection that is turned away shows as one. */
+/* Takes the peer's SP header off what has come. False when it is another. */
+static bool greet(struct probe *probe)
+{
+	if (probe->greeted || probe->reply_len < SP_HEADER_BYTES)
+		return true;
+	probe->greeted = true;
+	probe->reply_len -= SP_HEADER_BYTES;
+	if (memcmp(probe->reply, sp_rep, SP_HEADER_BYTES) != 0)
+		return false;
+	memmove(probe->reply, probe->reply + SP_HEADER_BYTES, probe->reply_len);
+	return true;
+}
+
+/* Only after the peer has sent its header: until then a connection that is turned away shows as
+ * one. */
 static bool ask(struct probe *probe)
 {
-	const uint8_t *rest = probe->request + SP_HEADER_BYTES;
-	size_t len = probe->request_len - SP_HEADER_BYTES;
+	ssize_t n;
 
-	if (probe->asked || probe->reply_len < SP_HEADER_BYTES)
+	if (probe->asked || !probe->greeted)
 		return true;
 	probe->asked = true;
-	return send(probe->fd, rest, len, MSG_NOSIGNAL) == (ssize_t)len;
+	n = send(probe->fd, probe->request, probe->request_len, MSG_NOSIGNAL);
+	return n == (ssize_t)probe->request_len;
 }
 
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -160,7 +182,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 	struct err err;
 	ssize_t n = recv(fd, probe->reply + probe->reply_len,
 			 sizeof(probe->reply) - probe->reply_len, 0);
-	ssize_t len;
+	ssize_t len = 0;
 
 	(void)source;
 	(void)events;
@@ -168,8 +190,11 @@ static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 		return 0;
 	if (n > 0)
 		probe->reply_len += (size_t)n;
-	len = expected(probe);
-	if (n <= 0 || len < 0 || !ask(probe)) {
+	if (n > 0 && greet(probe) && ask(probe))
+		len = probe->greeted ? expected(probe) : 0;
+	else
+		len = -1;
+	if (len < 0 || !probe->done) {
 		err_set(&err, ERR_UNAVAILABLE, n < 0 ? errno : 0,
 			n > 0 ? "what answers is not an agent" : "the agent closed the connection");
 		finish(probe, NULL, &err);
@@ -190,49 +215,72 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
-static int probe_connect(struct probe *probe, const char *path, struct err *err)
+int probe_new(struct sd_event *loop, const char *socket_path, struct probe **ret_probe,
+	      struct err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ERR_INVALID_ARGUMENT, 0, "socket path '%s' is too long", path);
-	memcpy(address.sun_path, path, strlen(path) + 1);
-	probe->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (probe->fd < 0)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a socket");
-	if (connect(probe->fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    send(probe->fd, sp_req, SP_HEADER_BYTES, MSG_NOSIGNAL) != SP_HEADER_BYTES) {
-		int sys = errno;
-
-		err_set(err, ERR_UNAVAILABLE, sys, "no agent answers at '%s'", path);
-		return err_explain(err, "AGENT_NOT_ANSWERING", NULL);
-	}
-	return 0;
-}
-
-int probe_start(struct sd_event *loop, const char *socket_path, struct deadline by, probe_fn *done,
-		void *arg, struct probe **ret_probe, struct err *err)
-{
-	cleanup_with(probe) struct probe *probe = malloc(sizeof(*probe));
+	cleanup_with(probe) struct probe *probe = NULL;
 	int rc;
 
+	if (strlen(socket_path) >= sizeof(probe->address.sun_path))
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "socket path '%s' is too long",
+			       socket_path);
+	probe = calloc(1, sizeof(*probe));
 	if (!probe)
 		return err_oom(err);
-	memset(probe, 0, offsetof(struct probe, request));
-	probe->request_len = probe->reply_len = 0;
-	probe->asked = false;
+	probe->loop = sd_event_ref(loop);
 	probe->fd = -1;
-	probe->done = done;
-	probe->arg = arg;
-	make_request(probe, by);
-	if (probe_connect(probe, socket_path, err) < 0)
-		return -1;
-	rc = sd_event_add_io(loop, &probe->io, probe->fd, EPOLLIN, on_io, probe);
+	probe->address.sun_family = AF_UNIX;
+	memcpy(probe->address.sun_path, socket_path, strlen(socket_path) + 1);
+	rc = sd_event_add_time(loop, &probe->timer, CLOCK_MONOTONIC, 0, 50000, on_timer, probe);
 	if (rc >= 0)
-		rc = sd_event_add_time(loop, &probe->timer, CLOCK_MONOTONIC,
-				       (uint64_t)by.at_ms * 1000, 50000, on_timer, probe);
+		rc = sd_event_source_set_enabled(probe->timer, SD_EVENT_OFF);
 	if (rc < 0)
 		return err_set(err, ERR_INTERNAL, -rc, "probe: serve the loop");
 	*ret_probe = TAKE(probe);
+	return 0;
+}
+
+static int connect_to(struct probe *probe, struct err *err)
+{
+	const struct sockaddr_un *to = &probe->address;
+	int rc;
+
+	probe->greeted = false;
+	probe->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (probe->fd < 0)
+		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a socket");
+	if (connect(probe->fd, (const struct sockaddr *)to, sizeof(*to)) < 0 ||
+	    send(probe->fd, sp_req, SP_HEADER_BYTES, MSG_NOSIGNAL) != SP_HEADER_BYTES) {
+		err_set(err, ERR_UNAVAILABLE, errno, "no agent answers at '%s'", to->sun_path);
+		return err_explain(err, "AGENT_NOT_ANSWERING", NULL);
+	}
+	rc = sd_event_add_io(probe->loop, &probe->io, probe->fd, EPOLLIN, on_io, probe);
+	if (rc < 0)
+		return err_set(err, ERR_INTERNAL, -rc, "probe: serve the loop");
+	return 0;
+}
+
+int probe_ask(struct probe *probe, struct deadline by, bool fresh, probe_fn *done, void *arg,
+	      struct err *err)
+{
+	if (fresh ||
+	    probe->done) /* an answer that is still to come must not be taken for this one's */
+		disconnect(probe);
+	probe->done = NULL;
+	probe->reply_len = 0;
+	probe->asked = false;
+	make_request(probe, by);
+	if (probe->fd < 0 && connect_to(probe, err) < 0) {
+		disconnect(probe);
+		return -1;
+	}
+	if (!ask(probe)) {
+		disconnect(probe);
+		return err_set(err, ERR_UNAVAILABLE, 0, "the agent closed the connection");
+	}
+	probe->done = done;
+	probe->arg = arg;
+	sd_event_source_set_time(probe->timer, (uint64_t)by.at_ms * 1000);
+	sd_event_source_set_enabled(probe->timer, SD_EVENT_ONESHOT);
 	return 0;
 }

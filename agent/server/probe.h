@@ -1,27 +1,31 @@
 #pragma once
 /*
- * One complete call of Health.Check through the agent's public socket, as a client would make it:
- * SP header, one framed request, one framed reply, all on the loop and without nng. The watchdog
- * pings with it; `berthd check` asks with it.
- *
- * Each probe is a connection of its own. That is the point: an nng 1.5.2 listener that has died goes
- * on serving the connections it has (security-faults.md P1).
+ * Complete calls of Health.Check through the agent's public socket, as a client would make them: SP
+ * header, framed request, framed reply, all on the loop and without nng. The watchdog pings with it;
+ * `berthd check` asks with it.
  */
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
+
+#include <stdbool.h>
 
 struct Berth__Node__V1__HealthReply;
 struct probe;
 struct sd_event;
 
-/* Once; on success with 'reply', borrowed, else with 'err'. The probe is gone when it is called. */
+/* On success with 'reply', borrowed, else with 'err'. The probe may be asked again, or freed, from
+ * within. */
 typedef void probe_fn(void *arg, const struct Berth__Node__V1__HealthReply *reply,
 		      const struct err *err);
 
-/* 'done' comes from the loop, at 'by' at the latest. When this fails there is no probe and 'done'
- * does not come. ERR_UNAVAILABLE when nothing listens at 'socket_path'. */
-int probe_start(struct sd_event *loop, const char *socket_path, struct deadline by, probe_fn *done,
-		void *arg, struct probe **ret_probe, struct err *err);
+/* No I/O yet. ERR_INVALID_ARGUMENT when the path does not fit in sun_path; it is copied. */
+int probe_new(struct sd_event *loop, const char *socket_path, struct probe **ret_probe,
+	      struct err *err);
+/* Ends a call without its 'done'. NULL is fine. */
+void probe_free(struct probe *probe);
 
-/* Ends it without 'done'. NULL is fine. */
-void probe_cancel(struct probe *probe);
+/* One call; one that is still under way ends without its 'done'. It goes over the connection of the
+ * call before, if that went well and is still there, unless 'fresh'. 'done' comes once, from the
+ * loop, at 'by' at the latest; not when this fails (ERR_UNAVAILABLE: nothing listens). */
+int probe_ask(struct probe *probe, struct deadline by, bool fresh, probe_fn *done, void *arg,
+	      struct err *err);

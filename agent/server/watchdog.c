@@ -5,16 +5,17 @@
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
 
-#include <string.h>
+#include <stdbool.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
 struct watchdog {
 	struct watchdog_config config;
-	char *socket_path;
-	sd_event *loop;
 	sd_event_source *timer;
-	struct probe *probe; /* under way */
+	struct probe *probe;
+	bool failed;       /* the last ping */
+	unsigned pings;    /* since the last one with a connection of its own */
+	uint64_t accepted; /* with it */
 };
 
 int64_t watchdog_interval_ms(void)
@@ -36,30 +37,47 @@ static int64_t ping_every_ms(const struct watchdog *watchdog)
 	return watchdog->config.interval_ms * 9 / 20;
 }
 
+static uint64_t accepted(const struct watchdog *watchdog)
+{
+	return watchdog->config.accepted ? watchdog->config.accepted(watchdog->config.arg) : 0;
+}
+
 static void on_answer(void *arg, const struct Berth__Node__V1__HealthReply *reply,
 		      const struct err *err)
 {
 	struct watchdog *watchdog = arg;
 
 	(void)reply;
-	watchdog->probe = NULL;
+	watchdog->failed = err != NULL;
 	/* Not healthy is an answer all the same: a restart would cure neither disk nor runtime. */
-	if (err)
+	if (err) {
 		log_note("watchdog: %s", err->msg);
-	else
-		watchdog->config.alive(watchdog->config.arg);
+		return;
+	}
+	watchdog->config.alive(watchdog->config.arg);
+}
+
+static bool must_be_fresh(const struct watchdog *watchdog)
+{
+	return !watchdog->config.accepted || watchdog->failed ||
+	       watchdog->pings + 1 >= WATCHDOG_FRESH_EVERY ||
+	       accepted(watchdog) != watchdog->accepted;
 }
 
 static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct watchdog *watchdog = arg;
 	int64_t every_ms = ping_every_ms(watchdog);
+	bool fresh = must_be_fresh(watchdog);
 	struct err err;
 
 	(void)usec;
-	probe_cancel(TAKE(watchdog->probe));
-	if (probe_start(watchdog->loop, watchdog->socket_path, deadline_in_ms(every_ms), on_answer,
-			watchdog, &watchdog->probe, &err) < 0)
+	watchdog->pings = fresh ? 0 : watchdog->pings + 1;
+	if (fresh)
+		watchdog->accepted = accepted(watchdog) + 1; /* its own */
+	watchdog->failed = true;                             /* until it is answered */
+	if (probe_ask(watchdog->probe, deadline_in_ms(every_ms), fresh, on_answer, watchdog, &err) <
+	    0)
 		log_note("watchdog: %s", err.msg);
 	sd_event_source_set_time_relative(source, (uint64_t)every_ms * 1000);
 	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
@@ -77,10 +95,9 @@ int watchdog_open(struct sd_event *loop, const struct watchdog_config *config,
 	if (!watchdog)
 		return err_oom(err);
 	watchdog->config = *config;
-	watchdog->loop = sd_event_ref(loop);
-	watchdog->socket_path = strdup(config->socket_path);
-	if (!watchdog->socket_path)
-		return err_oom(err);
+	watchdog->failed = true;
+	if (probe_new(loop, config->socket_path, &watchdog->probe, err) < 0)
+		return -1;
 	/* A tenth of the period late at most: the pings may share a wake-up with other timers. */
 	rc = sd_event_add_time_relative(loop, &watchdog->timer, CLOCK_MONOTONIC, 0,
 					(uint64_t)config->interval_ms * 1000 / 20, on_timer,
@@ -95,9 +112,7 @@ void watchdog_close(struct watchdog *watchdog)
 {
 	if (!watchdog)
 		return;
-	probe_cancel(watchdog->probe);
+	probe_free(watchdog->probe);
 	sd_event_source_disable_unref(watchdog->timer);
-	sd_event_unref(watchdog->loop);
-	free(watchdog->socket_path);
 	free(watchdog);
 }

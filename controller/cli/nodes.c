@@ -2,6 +2,7 @@
 
 #include "controller/cli/fields.h"
 #include "controller/cli/suggest.h"
+#include "controller/client/client_node.h"
 #include "controller/cluster/store.h"
 #include "shared/base/parse.h"
 
@@ -9,6 +10,8 @@
 
 /* For the question why an agent does not answer, whatever is left of the command's own time. */
 #define ENGINE_PATIENCE_MS 10000
+/* For an agent of a running node that does not answer: systemd may be just starting it again. */
+#define AGENT_PATIENCE_MS 1500
 
 #define cleanup_nodes __attribute__((cleanup(cleanup_node_list)))
 
@@ -336,9 +339,15 @@ static int ask_one(struct node *node, void *arg, struct err *err)
 	return asking->fn(node, asking->arg, asking->rows[i], err);
 }
 
-/* What was remembered of the node is no longer so: asked again where the engine says it is. */
+/* The engine says the node runs, and where: asked once more, with some patience. */
 static void ask_again(struct asking *asking, size_t i, struct node *node, struct err *err)
 {
+	struct client *client;
+	struct err ignored;
+
+	if (node_client(node, &client, &ignored) < 0 ||
+	    client_wait_answer(client, deadline_in_ms(AGENT_PATIENCE_MS), &ignored) < 0)
+		return;
 	json_object_put(asking->rows[i]);
 	asking->rows[i] = json_object_new_array();
 	memset(err, 0, sizeof(*err));
@@ -348,14 +357,14 @@ static void ask_again(struct asking *asking, size_t i, struct node *node, struct
 static void explain_one(struct invocation *inv, struct asking *asking, size_t i,
 			const struct node_list *now, struct err *err)
 {
-	const struct node *was = asking->list->items[i];
-	struct node *node = node_list_find(now, was->name);
+	const char *name = asking->list->items[i]->name;
+	struct node *node = node_list_find(now, name);
 
 	if (!node)
-		not_found(inv, was->name, now, err);
+		not_found(inv, name, now, err);
 	else if (node->state != NODE_RUNNING)
 		not_running(node, err);
-	else if (strcmp(node->run_dir, was->run_dir) != 0)
+	else
 		ask_again(asking, i, node, err);
 }
 

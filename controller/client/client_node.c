@@ -12,6 +12,19 @@ static void take_health(const Berth__Node__V1__HealthReply *reply, void *data)
 	(void)data;
 }
 
+int client_wait_answer(struct client *client, struct deadline by, struct err *err)
+{
+	const Berth__Node__V1__HealthCheckRequest request =
+		BERTH__NODE__V1__HEALTH_CHECK_REQUEST__INIT;
+	struct rpc rpc;
+
+	client_set_patient(client, true);
+	rpc = rpc_to(client, &berth__node__v1__health__descriptor, by, err);
+	berth__node__v1__health__check(&rpc.base, &request, take_health, NULL);
+	client_set_patient(client, false);
+	return rpc.result;
+}
+
 int client_wait_ready(struct client *client, struct deadline by, struct err *err)
 {
 	const Berth__Node__V1__HealthWaitReadyRequest request =

@@ -16,6 +16,8 @@ struct quiesce_summary {
 	char detail[256]; /* first failed step, or "" */
 };
 
+/* Until the agent answers at all, patiently: one that was killed is back within a fraction of a second. */
+int client_wait_answer(struct client *client, struct deadline by, struct err *err);
 /* Until the agent says ready (DESIGN.md D10), patiently. */
 int client_wait_ready(struct client *client, struct deadline by, struct err *err);
 int client_quiesce(struct client *client, int64_t grace_s, struct deadline by,

@@ -67,7 +67,10 @@ static void add_limits(const struct host_facts *facts, struct strv *argv)
 static void add_system(const struct host_facts *facts, struct strv *argv)
 {
 	strv_add(argv, "--privileged");
-	strv_add(argv, "--systemd=always");
+	/* podman's own help for systemd binds the host's whole name=systemd hierarchy into the node on
+	 * cgroup v1: all nodes would share one tree and trim it for each other. What it gives besides
+	 * is given here or is in the image. */
+	strv_add(argv, "--systemd=false");
 	strv_add(argv, "--cgroupns=private");
 	strv_add(argv, "--security-opt=seccomp=unconfined");
 	strv_add(argv, "--tmpfs=/tmp");

@@ -286,8 +286,8 @@ static void stopped_node_shows_what_the_agent_did(void **state)
 	journal = e2e_stdout_of("podman", "exec", worker, "journalctl", "--no-pager", "-o", "cat",
 				"-u", "berthd.service", (char *)NULL);
 	assert_non_null(strstr(journal, "Quiesce"));
-	assert_non_null(strstr(journal, "stopped kubelet"));
-	assert_non_null(strstr(journal, "container main of pod default/hello"));
+	assert_non_null(strstr(journal, "stop-kubelet ok"));
+	assert_non_null(strstr(journal, "stopped container main of pod default/hello"));
 	free(journal);
 }
 

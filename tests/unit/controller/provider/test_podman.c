@@ -61,7 +61,7 @@ static void plain_host_gets_the_whole_list_in_order(void **state)
 	assert_string_equal(
 		words,
 		"podman | run | --name=c-worker | --hostname=c-worker | --detach | --tty | "
-		"--pull=never | --privileged | --systemd=always | --cgroupns=private | "
+		"--pull=never | --privileged | --systemd=false | --cgroupns=private | "
 		"--security-opt=seccomp=unconfined | --tmpfs=/tmp | --tmpfs=/run | "
 		"--pids-limit=-1 | --no-healthcheck | --log-driver=k8s-file | "
 		"--stop-signal=SIGRTMIN+3 | --mount=type=volume,destination=/var,exec,dev,suid | "
