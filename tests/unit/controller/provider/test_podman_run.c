@@ -86,7 +86,7 @@ static void answer(struct rig *rig, const char *call, const char *errs, const ch
 	control_write(rig->dir, rc_name, rc);
 }
 
-/* CN-240 CN-241 CN-098 CN-057 CN-110: what the engine says, and what a person is told. */
+/* CN-240 CN-241 CN-098 CN-057: what the engine says, and what a person is told. */
 static void complaints_become_reasons_and_advice(void **state)
 {
 	static const struct {
