@@ -53,7 +53,7 @@ static const uint8_t *new_id(void)
 
 static void expect_code(int fd, enum err_code code)
 {
-	struct frames_reply *r = frames_answer(fd, 2000);
+	struct frames_reply *r = frames_answer(fd, 4000);
 
 	assert_non_null(r);
 	assert_int_equal(r->reply->status->code, code);
