@@ -377,15 +377,28 @@ struct liar {
 	uint64_t claimed_len;
 };
 
+/* The next connection that brings an SP header; others only look whether we listen. */
+static int accept_client(int listener)
+{
+	uint8_t header[8];
+
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+
+		send(fd, frames_header_rep, 8, MSG_NOSIGNAL);
+		if (recv(fd, header, 8, MSG_WAITALL) == 8)
+			return fd;
+		close(fd);
+	}
+}
+
 /* One connection, one request, one lie. */
 static void *lie(void *arg)
 {
 	struct liar *liar = arg;
 	uint8_t request[4096], head[9] = { 1 };
-	int fd = accept(liar->fd, NULL, NULL);
+	int fd = accept_client(liar->fd);
 
-	send(fd, frames_header_rep, 8, MSG_NOSIGNAL);
-	recv(fd, request, 8, MSG_WAITALL);
 	recv(fd, request, 13, MSG_WAITALL);
 	for (int i = 0; i < 8; i++)
 		head[8 - i] = (uint8_t)(liar->claimed_len >> (8 * i));
