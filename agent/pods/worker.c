@@ -187,6 +187,7 @@ void worker_forget(struct worker *w)
 	for (w = pods->workers; w; w = w->next)
 		worker_kick(w);
 	relist_arm(pods);
+	queries_look(pods);
 }
 
 /* --- containers ----------------------------------------------------------------------------------- */
