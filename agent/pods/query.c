@@ -28,6 +28,7 @@ struct query {
 	void *arg;
 	sd_event_source *timer;
 	struct look *look;     /* asking the runtime */
+	bool look_again;       /* and what it will say is of before the pod's end */
 	struct foreign *found; /* what the last look found */
 	struct err look_err;   /* why it found nothing */
 };
@@ -287,7 +288,12 @@ static void look_answered(struct look *look, const struct err *err)
 		q->catch_up = deadline_min(q->by, deadline_in_ms(CATCH_UP_MS));
 		timer_move(q->timer, q->name ? deadline_min(q->by, deadline_in_ms(LOOK_EVERY_MS))
 					     : q->catch_up);
-		query_try(q);
+		if (q->look_again) {
+			q->look_again = false;
+			query_look(q);
+		} else {
+			query_try(q);
+		}
 	}
 	look_free(look);
 }
@@ -358,6 +364,7 @@ void queries_look(struct pods *pods)
 	for (struct query *q = pods->queries; q; q = next) {
 		next = q->next;
 		/* The last look may be of before the pod's end. */
+		q->look_again = q->gone && q->look && !is_asked_of_any(q);
 		if (q->gone && !q->look && !is_asked_of_any(q))
 			query_look(q);
 		else
