@@ -205,7 +205,7 @@ static void killing_the_agent_during_apply_runs_the_pod_once(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 5; i++) {
-		char name[16], yaml[sizeof(pod_yaml) + 32], pid[16], script[4600];
+		char name[32], yaml[sizeof(pod_yaml) + 32], pid[16], script[4600];
 		struct e2e_output output;
 
 		snprintf(name, sizeof(name), "killed-%d", i);
