@@ -316,7 +316,7 @@ static void act_decision(struct worker *w, const struct pod_decision *d)
 	struct err err;
 
 	if ((d->kill_pod || d->kill_count) && remember_restarts(w, d, &err) < 0) {
-		worker_acted(w, &err);
+		worker_acted(w, &err, false);
 		return;
 	}
 	if (d->kill_pod) {
@@ -347,7 +347,7 @@ void act(struct worker *w)
 	if (waits_for_predecessor(w))
 		return;
 	if (pod_plan(w->record.pod, &w->obs.seen, &d, &err) < 0) {
-		worker_acted(w, &err);
+		worker_acted(w, &err, false);
 		return;
 	}
 	act_decision(w, &d);

@@ -62,12 +62,13 @@ void job_end(struct job *job)
 {
 	struct worker *w = job->w;
 	struct err err = job->err;
+	bool waits = job->waits;
 
 	if (w)
 		w->job = NULL;
 	job->free(job);
 	if (w)
-		worker_acted(w, err.code ? &err : NULL);
+		worker_acted(w, err.code ? &err : NULL, waits);
 }
 
 bool name_is_reserved(const struct err *err)

@@ -63,5 +63,5 @@ void clean_start(struct worker *w)
 	err_oom(&err);
 	w->job = NULL;
 	free(c);
-	worker_acted(w, &err);
+	worker_acted(w, &err, false);
 }

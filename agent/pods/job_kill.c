@@ -163,7 +163,7 @@ void kill_start(struct worker *w, struct kill_item *take_items, size_t count,
 		kill_items_free(take_items, count);
 		strv_release(take_sandboxes);
 		err_oom(&err);
-		worker_acted(w, &err);
+		worker_acted(w, &err, false);
 		return;
 	}
 	k->items = take_items;

@@ -84,7 +84,7 @@ void remove_start(struct worker *w, struct strv *take_containers, struct strv *t
 		strv_release(take_containers);
 		strv_release(take_sandboxes);
 		err_oom(&err);
-		worker_acted(w, &err);
+		worker_acted(w, &err, false);
 		return;
 	}
 	r->containers = *take_containers;

@@ -81,7 +81,7 @@ void sandbox_start(struct worker *w, uint32_t attempt)
 
 	if (!s) {
 		err_oom(&err);
-		worker_acted(w, &err);
+		worker_acted(w, &err, false);
 		return;
 	}
 	s->attempt = attempt < w->min_attempt ? w->min_attempt : attempt;

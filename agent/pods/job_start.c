@@ -1,7 +1,6 @@
 /* Starts one container (pod-sync.md section 11): image, create, start. */
 #include "agent/pods/pods_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +56,7 @@ static void give_up(struct starting *s, const char *reason, const struct err *er
 	limits = &s->base.w->pods->timing.retry;
 	backoff_next(&st->failed, limits, st->failed.updated_ns, now_ns);
 	start_state_wait(st, reason, err->msg, st->failed.delay_ms);
+	s->base.waits = true;
 }
 
 static void on_started(void *arg, const struct err *err)
@@ -102,6 +102,7 @@ static void name_is_taken(struct starting *s, const struct err *err)
 		st->refused_ms = 0;
 	}
 	start_state_wait(st, "CreateContainerError", err->msg, LOOK_AGAIN_MS);
+	s->base.waits = true;
 }
 
 static void on_created(void *arg, const char *id, const struct err *err)
@@ -180,7 +181,9 @@ static void pull_failed(struct starting *s, const struct err *err)
 	err_wrap(&wrapped, "pull '%s'", s->image);
 	backoff_next(&st->pull, &s->base.w->pods->timing.pull, st->pull.updated_ns,
 		     clock_wall_ns());
-	start_state_wait(st, "ErrImagePull", wrapped.msg, st->pull.delay_ms);
+	/* The next try, soon, finds itself in the back-off and says so. */
+	start_state_wait(st, "ErrImagePull", wrapped.msg, s->base.w->pods->timing.retry.initial_ms);
+	s->base.waits = true;
 }
 
 static void on_pulled(void *arg, const char *ref, const struct err *err)
@@ -198,6 +201,17 @@ static void on_pulled(void *arg, const char *ref, const struct err *err)
 	job_answered(job);
 }
 
+/* Keeps telling what the last pull ran into. */
+static void wait_to_pull(struct starting *s, struct start_state *st, int64_t left_ms)
+{
+	bool told = st->message && strcmp(st->reason, "ErrImagePull") == 0;
+	cleanup_free char *message = text_format("back-off pulling image '%s'%s%s", s->image,
+						 told ? ": " : "", told ? st->message : "");
+
+	start_state_wait(st, "ImagePullBackOff", message, left_ms);
+	s->base.waits = true;
+}
+
 static void pull_it(struct starting *s)
 {
 	struct start_state *st = state_of(s);
@@ -211,10 +225,7 @@ static void pull_it(struct starting *s)
 	left_ms = backoff_left_ms(&st->pull, &s->base.w->pods->timing.pull, st->pull.updated_ns,
 				  clock_wall_ns());
 	if (left_ms > 0) {
-		char message[256];
-
-		snprintf(message, sizeof(message), "back-off pulling image '%s'", s->image);
-		start_state_wait(st, "ImagePullBackOff", message, left_ms);
+		wait_to_pull(s, st, left_ms);
 		return;
 	}
 	call = job_call(&s->base, 0);
@@ -320,7 +331,7 @@ void container_start(struct worker *w, const char *name)
 
 	if (!s) {
 		err_oom(&err);
-		worker_acted(w, &err);
+		worker_acted(w, &err, false);
 		return;
 	}
 	s->name = strdup(name);

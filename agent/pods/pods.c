@@ -6,7 +6,7 @@
 #include <string.h>
 
 const struct pods_timing pods_timing_default = {
-	.relist_min_ms = 1000,
+	.relist_min_ms = 100,
 	.relist_max_ms = 10 * 1000,
 	.kubelet_ms = 1000,
 	.crash = { .initial_ms = 10 * 1000, .max_ms = 300 * 1000 },

@@ -130,8 +130,8 @@ void worker_kick_at(struct worker *w, int64_t at_ms);
 void worker_observed(struct worker *w, const struct err *err);
 /* What comes after a look: the next action. 'w' may be gone afterwards. */
 void worker_go_on(struct worker *w);
-/* Called by a job that has ended. 'err' NULL: all went well. */
-void worker_acted(struct worker *w, const struct err *err);
+/* Called by a job that has ended. 'err' NULL: all went well. 'waits' as in struct job. */
+void worker_acted(struct worker *w, const struct err *err, bool waits);
 /* Keeps "msg" (NULL: nothing) as what it last ran into. */
 void worker_say(struct worker *w, const char *msg);
 struct start_state *worker_start_state(struct worker *w, const char *name);
@@ -150,6 +150,7 @@ struct job {
 	unsigned pending; /* answers that are due */
 	struct err err;   /* the first that went wrong */
 	bool can_wait;    /* pulls an image: may be left to itself when the pod is deleted */
+	bool waits;       /* ended with a container that waits: nothing has changed, rightly */
 	/* All answers are there; goes on or ends with job_free(). */
 	void (*next)(struct job *job);
 	/* Gives back the job and all it holds. */

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLACK_MS 250
-
 struct uid_signature {
 	char *uid;
 	uint64_t signature;
@@ -35,14 +33,18 @@ uint64_t signature_add(uint64_t signature, const char *id, unsigned state)
 
 	for (; *id; id++)
 		hash = (hash ^ (unsigned char)*id) * 1099511628211ull;
-	return signature + (hash ^ state) * 1099511628211ull;
+	/* Stirred well before it is summed: or else two containers that change their state alike could
+	 * cancel each other out. */
+	hash = (hash ^ hash >> 32 ^ state) * 0x9e3779b97f4a7c15ull;
+	hash = (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9ull;
+	return signature + (hash ^ hash >> 32);
 }
 
 static int64_t interval_ms(const struct pods *pods)
 {
 	int64_t quiet_ms = (clock_now_ms() - pods->active_ms) / 10;
 
-	if (pods->queries || quiet_ms < pods->timing.relist_min_ms)
+	if (quiet_ms < pods->timing.relist_min_ms)
 		return pods->timing.relist_min_ms;
 	return quiet_ms < pods->timing.relist_max_ms ? quiet_ms : pods->timing.relist_max_ms;
 }
@@ -195,7 +197,8 @@ void relist_arm(struct pods *pods)
 		return;
 	}
 	if (!pods->relist_timer)
-		timer_start_lazy(pods->loop, due, SLACK_MS, on_timer, pods, &pods->relist_timer);
+		timer_start_lazy(pods->loop, due, pods->timing.relist_min_ms / 2, on_timer, pods,
+				 &pods->relist_timer);
 	else if (!pods->relist_call)
 		timer_move(pods->relist_timer, due);
 }

@@ -151,7 +151,7 @@ void worker_observed(struct worker *w, const struct err *err)
 	queries_look(pods);
 }
 
-void worker_acted(struct worker *w, const struct err *err)
+void worker_acted(struct worker *w, const struct err *err, bool waits)
 {
 	struct pods *pods = w->pods;
 
@@ -162,7 +162,7 @@ void worker_acted(struct worker *w, const struct err *err)
 	} else {
 		w->retry = (struct backoff){ 0 };
 		w->again = false;
-		w->acted = true;
+		w->acted = !waits;
 		w->acted_signature = w->obs.signature;
 		worker_kick_at(w, clock_now_ms());
 	}

@@ -46,6 +46,12 @@ void call_fail(void *call, const struct err *err)
 	c->err = *err;
 }
 
+void call_note(void *call, const char *fmt, ...)
+{
+	(void)call;
+	(void)fmt;
+}
+
 static void keep(const void *message, void *call)
 {
 	struct call *c = call;
