@@ -8,7 +8,8 @@
  *	stubborn                      active; ignores stop until it is killed
  *	hang                          no call about it is ever answered
  *
- * Every other unit is not found. The system is "running".
+ * Every other unit is not found. The system is "running". With BERTH_FAKE_KUBELET=inactive in the
+ * environment kubelet is inactive at first: a node whose pods are the agent's.
  */
 #include "agent/units/op_impl.h"
 #include "agent/units/timer.h"
@@ -66,6 +67,7 @@ struct fake_call {
 
 static int fake_open(struct sd_event *loop, struct units **ret_units, struct err *err)
 {
+	const char *kubelet = getenv("BERTH_FAKE_KUBELET");
 	struct fake *fake = calloc(1, sizeof(*fake));
 
 	if (!fake)
@@ -74,6 +76,10 @@ static int fake_open(struct sd_event *loop, struct units **ret_units, struct err
 	fake->base.loop = loop;
 	fake->next_pid = 1000;
 	memcpy(fake->units, known, sizeof(known));
+	if (kubelet && strcmp(kubelet, "inactive") == 0) {
+		fake->units[0].active = "inactive";
+		fake->units[0].main_pid = 0;
+	}
 	*ret_units = &fake->base;
 	return 0;
 }

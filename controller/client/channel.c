@@ -5,6 +5,7 @@
 #include "shared/wire/wire.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <pthread.h>
@@ -19,8 +20,8 @@
 #define RECONNECT_MIN_MS 10
 #define RECONNECT_MAX_MS 100
 
-/* An impatient call that is still not connected looks whether anybody listens: first when connecting
- * takes longer than it should, then now and again. */
+/* A call that is still not connected looks whether anybody listens: first when connecting takes
+ * longer than it should, then now and again. */
 #define LOOK_FIRST_MS 5
 #define LOOK_MS       200
 
@@ -33,8 +34,9 @@ struct channel {
 
 	pthread_mutex_t lock; /* of the rest: nng's threads write it */
 	pthread_cond_t changed;
-	bool under_way; /* an operation of 'aio' */
-	bool was_connected;
+	bool under_way;     /* an operation of 'aio' */
+	bool connected;     /* now */
+	bool was_connected; /* ever */
 };
 
 /* --- waiting: a condition variable on the monotonic clock ----------------------------------------- */
@@ -87,9 +89,9 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
 	struct channel *channel = arg;
 
 	(void)pipe;
-	(void)event;
 	pthread_mutex_lock(&channel->lock);
-	channel->was_connected = true;
+	channel->connected = event == NNG_PIPE_EV_ADD_POST;
+	channel->was_connected |= channel->connected;
 	pthread_mutex_unlock(&channel->lock);
 }
 
@@ -147,6 +149,8 @@ static int start(struct channel *channel)
 	if (rv == 0)
 		rv = nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, on_pipe, channel);
 	if (rv == 0)
+		rv = nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, on_pipe, channel);
+	if (rv == 0)
 		rv = nng_ctx_open(&channel->ctx, socket);
 	if (rv == 0)
 		rv = nng_aio_alloc(&channel->aio, on_done, channel);
@@ -176,13 +180,20 @@ int channel_open(const char *socket_path, struct channel **ret_channel, struct e
 	return 0;
 }
 
+static void end(struct channel *channel)
+{
+	if (channel->open)
+		nng_close(channel->socket);
+	channel->open = false;
+	nng_aio_free(channel->aio);
+	channel->aio = NULL;
+}
+
 void channel_close(struct channel *channel)
 {
 	if (!channel)
 		return;
-	if (channel->open)
-		nng_close(channel->socket);
-	nng_aio_free(channel->aio);
+	end(channel);
 	pthread_cond_destroy(&channel->changed);
 	pthread_mutex_destroy(&channel->lock);
 	free(channel->path);
@@ -191,7 +202,8 @@ void channel_close(struct channel *channel)
 
 /* --- an exchange ---------------------------------------------------------------------------------- */
 
-/* Whether anybody listens, found out by a plain connect(2): nng would just go on trying. */
+/* Whether anybody listens, found out by a plain connect(2): nng would just go on trying. A listener
+ * with a full queue makes a blocking connect wait, and counts as one here. */
 static int look(const struct channel *channel, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -201,9 +213,12 @@ static int look(const struct channel *channel, struct err *err)
 	if (fd < 0)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a socket");
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", channel->path);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
 		return 0;
 	sys = errno;
+	if (sys == EAGAIN || sys == EINPROGRESS)
+		return 0;
 	if (sys == EACCES || sys == EPERM)
 		return err_set(err, ERR_PERMISSION_DENIED, sys, "connect to the agent at '%s'",
 			       channel->path);
@@ -212,33 +227,46 @@ static int look(const struct channel *channel, struct err *err)
 			   "See with 'berth get nodes' whether the node runs; start it if not.");
 }
 
-static bool must_look(struct channel *channel, bool patient)
+enum wait_result {
+	WAIT_OVER,    /* it has left, or sending has failed */
+	WAIT_TIMEOUT, /* 'by' came */
+	WAIT_ABSENT,  /* nobody listens, see err */
+	WAIT_STALLED, /* somebody listens, and nng does not connect */
+};
+
+static bool is_connected(struct channel *channel, bool *ret_ever)
 {
-	bool must;
+	bool connected;
 
 	pthread_mutex_lock(&channel->lock);
-	must = !patient && !channel->was_connected;
+	connected = channel->connected;
+	*ret_ever = channel->was_connected;
 	pthread_mutex_unlock(&channel->lock);
-	return must;
+	return connected;
 }
 
-/* Waits until the request has left. -1: nobody listens ('*err'); 0: 'by' came; 1: it has left, or
- * sending has failed. */
-static int wait_sent(struct channel *channel, struct deadline by, bool patient, struct err *err)
+/* Waits until the request has left. */
+static enum wait_result wait_sent(struct channel *channel, struct deadline by, bool patient,
+				  struct err *err)
 {
 	int64_t pause_ms = LOOK_FIRST_MS;
+	bool ever, first = true;
 
-	for (; must_look(channel, patient); pause_ms = LOOK_MS) {
-		struct deadline next = deadline_min(by, deadline_in_ms(pause_ms));
-
-		if (wait_done(channel, next))
-			return 1;
+	while (!wait_done(channel, deadline_min(by, deadline_in_ms(pause_ms)))) {
 		if (deadline_is_over(by))
-			return 0;
-		if (must_look(channel, patient) && look(channel, err) < 0)
-			return -1;
+			return WAIT_TIMEOUT;
+		pause_ms = LOOK_MS;
+		if (is_connected(channel, &ever))
+			continue;
+		if (look(channel, err) == 0) {
+			if (!first)
+				return WAIT_STALLED;
+			first = false;
+		} else if (!patient && !ever) {
+			return WAIT_ABSENT;
+		}
 	}
-	return wait_done(channel, by);
+	return WAIT_OVER;
 }
 
 /* Ends the operation under way, if it still is. Its result is then known. */
@@ -261,29 +289,56 @@ static enum channel_result failed(int rv, struct err *err)
 	return CHANNEL_FAILED;
 }
 
-/* CHANNEL_REPLY stands for "the request has left". */
-static enum channel_result send_request(struct channel *channel, const uint8_t *request, size_t len,
-					struct deadline by, bool patient, struct err *err)
+/* A dialer of nng 1.5.2 gives up for ever when its peer goes in the middle of their negotiation, as
+ * an agent does that is killed: the same mistake as the listener's (security-faults.md P1). */
+static int start_again(struct channel *channel)
 {
-	nng_msg *msg;
-	int rc, rv = nng_msg_alloc(&msg, len);
+	end(channel);
+	return start(channel);
+}
 
-	if (rv != 0)
-		return failed(rv, err);
+/* Once. After WAIT_OVER '*ret_rv' tells how it went. */
+static enum wait_result try_send(struct channel *channel, const uint8_t *request, size_t len,
+				 struct deadline by, bool patient, int *ret_rv, struct err *err)
+{
+	enum wait_result result;
+	nng_msg *msg;
+
+	*ret_rv = nng_msg_alloc(&msg, len);
+	if (*ret_rv != 0)
+		return WAIT_OVER;
 	memcpy(nng_msg_body(msg), request, len);
 	nng_aio_set_msg(channel->aio, msg);
 	begin(channel);
 	nng_ctx_send(channel->ctx, channel->aio);
-	rc = wait_sent(channel, by, patient, err);
-	rv = cancel(channel);
-	if (rv == 0)
-		return CHANNEL_REPLY;
+	result = wait_sent(channel, by, patient, err);
+	*ret_rv = cancel(channel);
+	if (*ret_rv == 0) /* just in time */
+		return WAIT_OVER;
 	nng_msg_free(nng_aio_get_msg(channel->aio));
-	if (rc < 0)
-		return CHANNEL_ABSENT;
-	if (rc == 0)
-		return CHANNEL_UNSENT;
-	return failed(rv, err);
+	return result;
+}
+
+/* CHANNEL_REPLY stands for "the request has left". */
+static enum channel_result send_request(struct channel *channel, const uint8_t *request, size_t len,
+					struct deadline by, bool patient, struct err *err)
+{
+	for (;;) {
+		int rv;
+
+		switch (try_send(channel, request, len, by, patient, &rv, err)) {
+		case WAIT_OVER:
+			return rv == 0 ? CHANNEL_REPLY : failed(rv, err);
+		case WAIT_TIMEOUT:
+			return CHANNEL_UNSENT;
+		case WAIT_ABSENT:
+			return CHANNEL_ABSENT;
+		case WAIT_STALLED:
+			rv = start_again(channel);
+			if (rv != 0)
+				return failed(rv, err);
+		}
+	}
 }
 
 static enum channel_result receive_reply(struct channel *channel, struct deadline by,

@@ -398,6 +398,9 @@ static void *lie(void *arg)
 	return NULL;
 }
 
+static bool rude;
+static void *be_rude(void *arg);
+
 static int ask_liar(const void *body, size_t len, uint64_t claimed_len, struct err *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -411,10 +414,10 @@ static int ask_liar(const void *body, size_t len, uint64_t claimed_len, struct e
 	liar.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(liar.fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(liar.fd, 8), 0);
-	assert_int_equal(pthread_create(&liar.thread, NULL, lie, &liar), 0);
+	assert_int_equal(pthread_create(&liar.thread, NULL, rude ? be_rude : lie, &liar), 0);
 	assert_int_equal(client_open(liar.path, "liar", &client, err), 0);
 	client_set_patient(client, true);
-	rc = check(client, 700, err);
+	rc = check(client, rude ? 20000 : 700, err);
 	client_close(client);
 	pthread_join(liar.thread, NULL);
 	close(liar.fd);
@@ -444,6 +447,30 @@ static void a_lying_agent_gets_an_error(void **state)
 	assert_int_equal(err.code, ERR_DATA_LOSS);
 }
 
+/* Goes away from so many connections before it answers one. */
+#define RUDE_TIMES 30
+
+static void *be_rude(void *arg)
+{
+	struct liar *liar = arg;
+
+	for (int i = 0; i < RUDE_TIMES; i++)
+		close(accept(liar->fd, NULL, NULL));
+	return lie(arg);
+}
+
+/* An agent that is killed while clients connect: nng 1.5.2's dialer alone would never dial again. */
+static void an_agent_that_goes_while_we_connect_is_dialled_again(void **state)
+{
+	struct err err;
+
+	(void)state;
+	rude = true;
+	assert_int_equal(ask_liar("", 0, 4, &err), -1);
+	rude = false;
+	assert_int_equal(err.code, ERR_INTERNAL); /* it answered at last, be it a lie */
+}
+
 /* F14: it must not make us set memory aside; the connection is dropped instead */
 static void a_huge_answer_is_not_read(void **state)
 {
@@ -469,6 +496,7 @@ int main(void)
 		cmocka_unit_test(an_absent_agent_is_told_at_once),
 		cmocka_unit_test(a_path_that_does_not_fit_is_refused),
 		cmocka_unit_test(a_lying_agent_gets_an_error),
+		cmocka_unit_test(an_agent_that_goes_while_we_connect_is_dialled_again),
 		cmocka_unit_test(a_huge_answer_is_not_read),
 		cmocka_unit_test_setup_teardown(deadlines_hold, start, stop),
 		cmocka_unit_test_setup_teardown(an_error_of_the_node_arrives_whole, start, stop),

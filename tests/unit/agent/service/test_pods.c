@@ -38,6 +38,12 @@ struct deadline call_deadline(void *call)
 	return deadline_in_ms(5000);
 }
 
+void call_note(void *call, const char *fmt, ...)
+{
+	(void)call;
+	(void)fmt;
+}
+
 void call_fail(void *call, const struct err *err)
 {
 	struct call *c = call;

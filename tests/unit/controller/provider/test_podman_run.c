@@ -86,7 +86,7 @@ static void answer(struct rig *rig, const char *call, const char *errs, const ch
 	control_write(rig->dir, rc_name, rc);
 }
 
-/* CN-240 CN-241 CN-098 CN-057 CN-110: what the engine says, and what a person is told. */
+/* CN-240 CN-241 CN-098 CN-057: what the engine says, and what a person is told. */
 static void complaints_become_reasons_and_advice(void **state)
 {
 	static const struct {
@@ -260,7 +260,7 @@ static void limits_that_never_fit_end_the_tries(void **state)
 	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), -1);
 	assert_string_equal(err.reason, "LIMIT_TOO_HIGH");
 	calls = control_read(rig->dir, "run.calls");
-	assert_in_range(atoi(calls), 2, 5);
+	assert_in_range(strtol(calls, NULL, 10), 2, 5);
 	free(calls);
 }
 
@@ -331,7 +331,7 @@ static void list_is_asked_again_when_a_container_vanished(void **state)
 	answer(rig, "ps", "Error: no such container", "125");
 	assert_int_equal(provider_list(rig->podman, NULL, control_soon(), &list, &err), -1);
 	calls = control_read(rig->dir, "ps.calls");
-	assert_in_range(atoi(calls), 5, 10);
+	assert_in_range(strtol(calls, NULL, 10), 5, 10);
 	free(calls);
 }
 
