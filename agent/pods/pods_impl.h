@@ -152,6 +152,7 @@ struct job {
 	bool can_wait;    /* pulls an image: may be left to itself when the pod is deleted */
 	/* All answers are there; goes on or ends with job_free(). */
 	void (*next)(struct job *job);
+	/* Gives back the job and all it holds. */
 	void (*free)(struct job *job);
 	/* Ends and frees it at once when the worker goes; NULL: its answers do that. */
 	void (*cancel)(struct job *job);

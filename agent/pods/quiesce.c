@@ -360,8 +360,8 @@ static struct quiesce *quiesce_new(const struct quiesce_config *config)
 	q->config = *config;
 	q->config.namespaces = (struct strv){ 0 };
 	strv_add_all(&q->config.namespaces, &config->namespaces);
-	q->proc_root = strdup(config->proc_root);
-	if (q->proc_root && !strv_failed(&q->config.namespaces))
+	q->proc_root = config->proc_root ? strdup(config->proc_root) : NULL;
+	if ((q->proc_root || !config->proc_root) && !strv_failed(&q->config.namespaces))
 		return q;
 	quiesce_free(q);
 	return NULL;

@@ -20,7 +20,7 @@ struct quiesce_config {
 	struct units *units;
 	struct runtime *runtime;
 	struct pods *pods;      /* may be NULL */
-	const char *proc_root;  /* "/proc" */
+	const char *proc_root;  /* "/proc"; NULL: the node has no processes of its own */
 	struct strv namespaces; /* none: all; copied */
 	int64_t grace_s;        /* of each container; 0: 10 */
 };

@@ -113,8 +113,8 @@ void recorder_add(struct recorder *recorder, const struct call *call, const stru
 
 	if (level == LOG_DEBUG && log_get_level() < LOG_LEVEL_DEBUG)
 		return;
-	snprintf(message, sizeof(message), "%s/%s %s after %.1f ms%s%s", short_service(call),
-		 call->target.method->name, code, ms, err ? ": " : "", err ? err->msg : "");
+	snprintf(message, sizeof(message), "%s/%s %s%s%s", short_service(call),
+		 call->target.method->name, code, err ? ": " : "", err ? err->msg : "");
 	snprintf(more, sizeof(more), "CODE=%s\nDURATION_MS=%.1f\n", code, ms);
 	add(recorder, call, level, message, more);
 }

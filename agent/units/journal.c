@@ -1,8 +1,8 @@
 #include "agent/units/journal.h"
 
 #include "agent/units/timer.h"
-#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "agent/units/systemd_impl.h"
 #include "agent/units/timer.h"
-#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "agent/units/systemd_impl.h"
-#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/utf8.h"
 
 #include <errno.h>
 #include <stdlib.h>

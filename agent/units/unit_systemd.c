@@ -3,8 +3,8 @@
  * for node images without a message bus, then the bus (NS-020, I14).
  */
 #include "agent/units/systemd_impl.h"
-#include "shared/base/utf8.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+#include "controller/cli/cmd_pod.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/manifests.h"
 #include "controller/cli/nodes.h"
@@ -75,13 +76,13 @@ static int apply_on_node(struct node *node, void *arg, struct json_object *rows,
 	for (size_t i = 0; i < m->count; i++) {
 		reply.pod = m->pods[i];
 		if (apply_pod(request->inv, client, &reply, err) < 0)
-			return err_wrap(err, "pod '%s'", pod_name(reply.pod));
+			return pod_failed(pod_name(reply.pod), err);
 	}
 	for (size_t i = 0; request->inv->opt->wait && i < m->count; i++) {
 		reply.pod = m->pods[i];
 		reply.row = json_object_array_get_idx(rows, i);
 		if (wait_for_pod(request->inv, client, &reply, err) < 0)
-			return err_wrap(err, "pod '%s'", pod_name(reply.pod));
+			return pod_failed(pod_name(reply.pod), err);
 	}
 	return 0;
 }

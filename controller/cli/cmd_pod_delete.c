@@ -1,3 +1,4 @@
+#include "controller/cli/cmd_pod.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/manifests.h"
 #include "controller/cli/nodes.h"
@@ -6,6 +7,8 @@
 #include "shared/pod/pod.h"
 
 #include "node/v1/pods.pb-c.h"
+
+#include <string.h>
 
 /* One pod to delete; borrowed. */
 struct target {
@@ -46,6 +49,11 @@ static void on_gone(const Berth__Node__V1__PodWaitReply *rep, void *arg)
 	reply->gone = true;
 }
 
+int pod_failed(const char *name, struct err *err)
+{
+	return strstr(err->msg, name) ? -1 : err_wrap(err, "pod '%s'", name);
+}
+
 static int delete_pod(const struct invocation *inv, struct client *client, struct reply *reply,
 		      struct err *err)
 {
@@ -83,12 +91,12 @@ static int delete_on_node(struct node *node, void *arg, struct json_object *rows
 	for (size_t i = 0; i < request->count; i++) {
 		reply.target = &request->targets[i];
 		if (delete_pod(request->inv, client, &reply, err) < 0)
-			return err_wrap(err, "pod '%s'", reply.target->name);
+			return pod_failed(reply.target->name, err);
 	}
 	for (size_t i = 0; request->inv->opt->wait_gone && i < request->count; i++) {
 		reply.target = &request->targets[i];
 		if (wait_until_gone(request->inv, client, &reply, err) < 0)
-			return err_wrap(err, "pod '%s'", reply.target->name);
+			return pod_failed(reply.target->name, err);
 	}
 	return 0;
 }

@@ -10,7 +10,7 @@
 #define SLICE_MS 1000
 /* When the agent has been silent for so long, the engine is asked whether the node lives at all; then
  * after twice the time, and so on. */
-#define FIRST_LOOK_MS   5000
+#define FIRST_LOOK_MS   2000
 #define CONSOLE_MS      3000
 #define QUIESCE_GRACE_S 10
 
@@ -52,7 +52,7 @@ static int look_alive(struct run *run, const char *name, struct err *err)
 	node = node_list_find(&list, name);
 	if (!node || node->state == NODE_STOPPED || node->state == NODE_ERROR) {
 		err_set(err, ERR_FAILED_PRECONDITION, 0, "the node ended while it was booting");
-		rc = err_explain(err, "NODE_EXITED", "see its console below, and 'berth doctor'");
+		rc = err_explain(err, "NODE_EXITED", NULL);
 	}
 	node_list_release(&list);
 	return rc;
@@ -113,6 +113,9 @@ static int wait_ready(struct run *run, const struct step *step, struct err *err)
 	if (ask_until_ready(run, step->node, client, err) == 0)
 		return 0;
 	add_console(run, step->node, err);
+	if (!*err->advice && err->code != ERR_CANCELLED)
+		err_explain(err, NULL,
+			    "see 'berth doctor'; with --retain the node stays, to look at");
 	snprintf(err->node, sizeof(err->node), "%s", step->node);
 	return err_wrap(err, "node '%s' is not ready", step->node);
 }

@@ -100,12 +100,12 @@ static void check_instances(const struct look *look, struct doctor_check *check)
 	if (value >= 512)
 		doctor_say(check, DOCTOR_OK, "", "", "%" PRId64 " inotify instances", value);
 	else
-		doctor_say(
-			check, DOCTOR_WARN,
-			"a node takes 20 to 40; beyond that things fail with 'too many open files'",
-			"sysctl fs.inotify.max_user_instances=512",
-			"%" PRId64 " inotify instances are enough for about %" PRId64 " nodes",
-			value, value / 40 > 0 ? value / 40 : 1);
+		doctor_say(check, DOCTOR_WARN,
+			   "a bare node takes 4, one with a kubelet about 12; without, things fail "
+			   "with 'too many open files'",
+			   "sysctl fs.inotify.max_user_instances=512",
+			   "%" PRId64 " inotify instances: about %" PRId64 " nodes with kubelets",
+			   value, value / 12 > 0 ? value / 12 : 1);
 }
 
 static void check_watches(const struct look *look, struct doctor_check *check)
@@ -167,7 +167,7 @@ static void check_memory(const struct look *look, struct doctor_check *check)
 			   (double)available / 1024 / 1024);
 	else
 		doctor_say(check, available < 256 * 1024 ? DOCTOR_FAIL : DOCTOR_WARN,
-			   "a node takes about 100 MiB, with a control plane about 1 GiB",
+			   "a bare node takes about 30 MiB, one with a control plane about 1 GiB",
 			   "stop other things, or add memory", "only %" PRIu64 " MiB are available",
 			   available / 1024);
 }

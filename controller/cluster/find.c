@@ -74,7 +74,9 @@ int cluster_find(const struct cluster_ctx *ctx, struct cluster_found *ret_found,
 		cluster_found_release(&found);
 		return -1;
 	}
-	read_host_addresses(&found.host_addresses);
+	/* Nodes that are nowhere can take nobody's address. */
+	if (provider_has_agents(ctx->provider))
+		read_host_addresses(&found.host_addresses);
 	ok = proxy_read(lookup, &found.env) && !strv_failed(&found.host_addresses);
 	if (!ok) {
 		cluster_found_release(&found);

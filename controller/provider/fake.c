@@ -7,24 +7,16 @@
  * interrupt; an image whose name holds "missing" is not there. A file NODE.node without a line
  * "cluster=" is somebody else's container. $BERTH_FAKE_AGENTS set: its nodes are said to run agents.
  */
+#include "controller/provider/fake_record.h"
 #include "controller/provider/provider_impl.h"
 #include "shared/base/parse.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static const char *fake_dir(void)
-{
-	const char *dir = getenv("BERTH_FAKE_DIR");
-
-	return dir && *dir ? dir : NULL;
-}
 
 static int fake_open(const struct host_facts *facts, struct provider **ret_provider,
 		     struct err *err)
@@ -57,97 +49,6 @@ static bool fake_has_agents(const struct provider *p)
 	return getenv("BERTH_FAKE_AGENTS") != NULL;
 }
 
-static void record_path(const char *name, const char *kind, char ret[PATH_MAX])
-{
-	snprintf(ret, PATH_MAX, "%s/%s.%s", fake_dir(), name, kind);
-}
-
-/* "key=value" lines; false when there is no such file. */
-static bool record_read(const char *name, const char *kind, struct kv_list *ret)
-{
-	char path[PATH_MAX], line[1024];
-	FILE *file;
-
-	record_path(name, kind, path);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	while (fgets(line, sizeof(line), file)) {
-		char *equals = strchr(line, '=');
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!equals)
-			continue;
-		*equals = '\0';
-		kv_add(ret, line, equals + 1);
-	}
-	fclose(file);
-	return true;
-}
-
-static const char *value_of(const struct kv_list *record, const char *key)
-{
-	const char *value = kv_get(record, key);
-
-	return value ? value : "";
-}
-
-/* Writes the "--key=value" words of an argv, and the state. 'mode' is fopen's: "wxe" refuses an
- * existing one, as an engine refuses a name. */
-static int record_write(const char *name, const char *kind, const char *mode,
-			const struct strv *argv, const char *state, struct err *err)
-{
-	char path[PATH_MAX];
-	FILE *file;
-
-	record_path(name, kind, path);
-	file = fopen(path, mode);
-	if (!file && errno == EEXIST) {
-		bool network = strcmp(kind, "network") == 0;
-
-		err_set(err, ERR_ALREADY_EXISTS, 0, "a %s of this name exists", kind);
-		return err_explain(err, network ? "NETWORK_EXISTS" : "NAME_IN_USE", NULL);
-	}
-	if (!file)
-		return err_set(err, ERR_UNAVAILABLE, errno, "cannot write '%s'", path);
-	for (size_t i = 0; i < argv->count; i++) {
-		if (strncmp(argv->items[i], "--", 2) == 0 && strchr(argv->items[i], '='))
-			fprintf(file, "%s\n", argv->items[i] + 2);
-	}
-	fprintf(file, "state=%s\n", state);
-	fclose(file);
-	return 0;
-}
-
-static int set_state(const char *name, const char *state, struct err *err)
-{
-	struct kv_list record = { 0 };
-	cleanup_with(strv) struct strv words = { 0 };
-	int rc;
-
-	if (!record_read(name, "node", &record)) {
-		err_set(err, ERR_NOT_FOUND, 0, "there is no such container");
-		return err_explain(err, "NODE_NOT_FOUND", NULL);
-	}
-	for (size_t i = 0; i < record.count; i++) {
-		if (strcmp(record.items[i].key, "state") != 0)
-			strv_addf(&words, "--%s=%s", record.items[i].key, record.items[i].value);
-	}
-	kv_release(&record);
-	rc = record_write(name, "node", "we", &words, state, err);
-	return rc;
-}
-
-static int record_remove(const char *name, const char *kind, struct err *err)
-{
-	char path[PATH_MAX];
-
-	record_path(name, kind, path);
-	if (remove(path) < 0 && errno != ENOENT)
-		return err_set(err, ERR_UNAVAILABLE, errno, "cannot remove '%s'", path);
-	return 0;
-}
-
 static int add_node(const char *name, const char *cluster, struct node_list *list,
 		    struct strv *foreign, struct err *err)
 {
@@ -157,23 +58,26 @@ static int add_node(const char *name, const char *cluster, struct node_list *lis
 	int64_t index = 0;
 	int rc = 0;
 
-	if (!record_read(name, "node", &record))
+	if (!fake_record_read(name, "node", &record))
 		return 0;
-	if (!*value_of(&record, "cluster")) {
+	if (!*fake_record_value(&record, "cluster")) {
 		strv_add(foreign, name);
-	} else if (!cluster || strcmp(cluster, value_of(&record, "cluster")) == 0) {
-		node_role_parse(value_of(&record, "role"), &role);
-		node = node_new(name, value_of(&record, "cluster"), role, "fake",
-				value_of(&record, "run-dir"));
-		rc = node && node_set(&node->image, value_of(&record, "image"), err) == 0 &&
-				     node_set(&node->ip, value_of(&record, "ip"), err) == 0 &&
-				     node_set(&node->state_text, value_of(&record, "state"), err) ==
-					     0
+	} else if (!cluster || strcmp(cluster, fake_record_value(&record, "cluster")) == 0) {
+		node_role_parse(fake_record_value(&record, "role"), &role);
+		node = node_new(name, fake_record_value(&record, "cluster"), role, "fake",
+				fake_record_value(&record, "run-dir"));
+		rc = node &&
+				     node_set(&node->image, fake_record_value(&record, "image"),
+					      err) == 0 &&
+				     node_set(&node->ip, fake_record_value(&record, "ip"), err) ==
+					     0 &&
+				     node_set(&node->state_text,
+					      fake_record_value(&record, "state"), err) == 0
 			     ? 0
 			     : err_oom(err);
 	}
 	if (rc == 0 && node) {
-		parse_int(value_of(&record, "index"), 1, 65535, &index);
+		parse_int(fake_record_value(&record, "index"), 1, 65535, &index);
 		node->index = (int)index;
 		node->state =
 			strcmp(node->state_text, "running") == 0 ? NODE_RUNNING : NODE_STOPPED;
@@ -181,28 +85,6 @@ static int add_node(const char *name, const char *cluster, struct node_list *lis
 	}
 	node_free(node);
 	kv_release(&record);
-	return rc;
-}
-
-/* Calls 'fn' with the name of every record of a kind. */
-static int each_record(const char *kind, int (*fn)(const char *name, void *arg, struct err *err),
-		       void *arg, struct err *err)
-{
-	DIR *dir = opendir(fake_dir());
-	struct dirent *entry;
-	int rc = 0;
-
-	if (!dir)
-		return err_set(err, ERR_UNAVAILABLE, errno, "cannot read '%s'", fake_dir());
-	while (rc == 0 && (entry = readdir(dir))) {
-		char *dot = strrchr(entry->d_name, '.');
-
-		if (!dot || dot == entry->d_name || strcmp(dot + 1, kind) != 0)
-			continue;
-		*dot = '\0';
-		rc = fn(entry->d_name, arg, err);
-	}
-	closedir(dir);
 	return rc;
 }
 
@@ -226,7 +108,7 @@ static int fake_list(struct provider *p, const char *cluster, struct deadline by
 
 	(void)p;
 	(void)by;
-	return each_record("node", list_one, &listing, err);
+	return fake_record_each("node", list_one, &listing, err);
 }
 
 static int network_one(const char *name, void *arg, struct err *err)
@@ -234,9 +116,9 @@ static int network_one(const char *name, void *arg, struct err *err)
 	struct kv_list record = { 0 };
 	int rc;
 
-	record_read(name, "network", &record);
-	rc = network_list_add(arg, name, value_of(&record, "subnet"), value_of(&record, "cluster"),
-			      err);
+	fake_record_read(name, "network", &record);
+	rc = network_list_add(arg, name, fake_record_value(&record, "subnet"),
+			      fake_record_value(&record, "cluster"), err);
 	kv_release(&record);
 	return rc;
 }
@@ -246,7 +128,7 @@ static int fake_networks(struct provider *p, struct deadline by, struct network_
 {
 	(void)p;
 	(void)by;
-	return each_record("network", network_one, list, err);
+	return fake_record_each("network", network_one, list, err);
 }
 
 static int fake_plan_network(struct provider *p, const char *cluster, const char *network,
@@ -374,8 +256,8 @@ static int subnet_is_free(const char *name, void *arg, struct err *err)
 	struct kv_list record = { 0 };
 	bool same;
 
-	record_read(name, "network", &record);
-	same = strcmp(value_of(&record, "subnet"), arg) == 0;
+	fake_record_read(name, "network", &record);
+	same = strcmp(fake_record_value(&record, "subnet"), arg) == 0;
 	kv_release(&record);
 	if (!same || !*(const char *)arg)
 		return 0;
@@ -391,9 +273,9 @@ static int create_network(const struct strv *argv, struct err *err)
 		if (strncmp(argv->items[i], "--subnet=", 9) == 0)
 			subnet = argv->items[i] + 9;
 	}
-	if (each_record("network", subnet_is_free, (void *)subnet, err) < 0)
+	if (fake_record_each("network", subnet_is_free, (void *)subnet, err) < 0)
 		return -1;
-	return record_write(argv->items[2], "network", "wxe", argv, "created", err);
+	return fake_record_write(argv->items[2], "network", "wxe", argv, "created", err);
 }
 
 static int fake_run(struct provider *p, const struct step *step, struct deadline by,
@@ -412,16 +294,16 @@ static int fake_run(struct provider *p, const struct step *step, struct deadline
 	case STEP_NETWORK_CREATE:
 		return create_network(argv, err);
 	case STEP_NETWORK_DELETE:
-		return record_remove(argv->items[2], "network", err);
+		return fake_record_remove(argv->items[2], "network", err);
 	case STEP_CONTAINER_CREATE:
-		return record_write(step->node, "node", "wxe", argv, "running", err);
+		return fake_record_write(step->node, "node", "wxe", argv, "running", err);
 	case STEP_CONTAINER_START:
-		return set_state(step->node, "running", err);
+		return fake_record_set_state(step->node, "running", err);
 	case STEP_CONTAINER_STOP:
 	case STEP_CONTAINER_KILL:
-		return set_state(step->node, "exited", err);
+		return fake_record_set_state(step->node, "exited", err);
 	case STEP_CONTAINER_DELETE:
-		return record_remove(step->node, "node", err);
+		return fake_record_remove(step->node, "node", err);
 	default:
 		return err_set(err, ERR_INTERNAL, 0, "not an engine's step: %s", step->id);
 	}

@@ -28,6 +28,8 @@ static void podman_close(struct provider *p)
 	free(p);
 }
 
+#define LIST_TRIES 5
+
 #define WORDS(...) ((const char *const[]){ "podman", __VA_ARGS__, NULL })
 
 static void add_words(struct strv *argv, const char *const *words)
@@ -224,6 +226,18 @@ static int podman_plan_act(struct provider *p, enum step_action action, const ch
 	}
 }
 
+/* podman's own lists fail with "no such ..." when somebody removes one of theirs meanwhile. */
+static int run_list(struct provider *p, const struct strv *argv, struct deadline by,
+		    struct exec_result *ret_result, struct err *err)
+{
+	for (int tries = 1;; tries++) {
+		if (oci_run(p, argv, by, ret_result, err) == 0)
+			return 0;
+		if (err->code != ERR_NOT_FOUND || tries == LIST_TRIES)
+			return -1;
+	}
+}
+
 static int podman_list(struct provider *p, const char *cluster, struct deadline by,
 		       struct node_list *list, struct strv *foreign, struct err *err)
 {
@@ -231,7 +245,7 @@ static int podman_list(struct provider *p, const char *cluster, struct deadline 
 	cleanup_with(strv) struct strv argv = { 0 };
 
 	add_words(&argv, WORDS("ps", "--all", "--format=json"));
-	if (oci_run(p, &argv, by, &result, err) < 0)
+	if (run_list(p, &argv, by, &result, err) < 0)
 		return -1;
 	return podman_parse_nodes(text_str(&result.out), result.out.len, cluster, list, foreign,
 				  err);
@@ -244,7 +258,7 @@ static int podman_networks(struct provider *p, struct deadline by, struct networ
 	cleanup_with(strv) struct strv argv = { 0 };
 
 	add_words(&argv, WORDS("network", "ls", "--format=json"));
-	if (oci_run(p, &argv, by, &result, err) < 0)
+	if (run_list(p, &argv, by, &result, err) < 0)
 		return -1;
 	return podman_parse_networks(text_str(&result.out), result.out.len, list, err);
 }

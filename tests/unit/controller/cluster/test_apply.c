@@ -552,6 +552,79 @@ static void failed_stop_undoes_nothing(void **state)
 	assert_int_equal(state_of(rig, "c-control-plane"), NODE_RUNNING);
 }
 
+/* DESIGN.md D10: ready is what the agent says, and silence is not yes. */
+static void silent_agent_fails_at_the_deadline_and_is_undone(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	rig->ctx.by = deadline_in_ms(500);
+	assert_int_equal(create(rig, &err), -1);
+	assert_ptr_equal(strstr(err.msg, "node 'c-control-plane' is not ready: "), err.msg);
+	assert_string_equal(err.node, "c-control-plane");
+	assert_true(strlen(err.advice) > 0);
+	assert_nothing_left(rig);
+}
+
+static int stillborn_run(struct provider *p, const struct step *step, struct deadline by,
+			 struct err *err)
+{
+	if (fake_ops.run(p, step, by, err) < 0)
+		return -1;
+	if (step->action == STEP_CONTAINER_CREATE)
+		control_write(getenv("BERTH_FAKE_DIR"), "c-control-plane.node",
+			      "cluster=c\nstate=exited\nrun-dir=/x\n");
+	return 0;
+}
+
+/* CN-155: long before the deadline. */
+static void node_that_ends_while_booting_is_noticed(void **state)
+{
+	struct rig *rig = *state;
+	struct provider_ops ops = fake_ops;
+	int64_t begun = clock_now_ms();
+	struct err err;
+
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	ops.run = stillborn_run;
+	rig->fake->ops = &ops;
+	rig->ctx.by = deadline_in_ms(60000);
+	assert_int_equal(create(rig, &err), -1);
+	rig->fake->ops = &fake_ops;
+	assert_string_equal(err.reason, "NODE_EXITED");
+	assert_true(clock_now_ms() - begun < 10000);
+	assert_nothing_left(rig);
+}
+
+static void interrupt_ends_the_wait_for_an_agent(void **state)
+{
+	struct rig *rig = *state;
+	int64_t begun = clock_now_ms();
+	struct err err;
+
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	rig->ctx.by = deadline_in_ms(60000);
+	rig->interrupt_at = 5;
+	assert_int_equal(create(rig, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	assert_true(clock_now_ms() - begun < 5000);
+	assert_nothing_left(rig);
+}
+
+/* CN-190 CN-191: what cannot be brought to rest is stopped all the same. */
+static void failed_quiesce_is_told_and_does_not_keep_from_stopping(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	assert_int_equal(create(rig, &err), 0);
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	assert_int_equal(act(rig, CLUSTER_STOP, &err), 0);
+	assert_int_equal(state_of(rig, "c-control-plane"), NODE_STOPPED);
+	assert_non_null(strstr(text_str(&rig->told), "failed quiesce/c-control-plane "));
+}
+
 int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -575,6 +648,10 @@ int main(void)
 		RIGGED(delete_works_without_the_state_directory),
 		RIGGED(delete_clears_what_only_the_state_directory_knows),
 		RIGGED(failed_stop_undoes_nothing),
+		RIGGED(silent_agent_fails_at_the_deadline_and_is_undone),
+		RIGGED(node_that_ends_while_booting_is_noticed),
+		RIGGED(interrupt_ends_the_wait_for_an_agent),
+		RIGGED(failed_quiesce_is_told_and_does_not_keep_from_stopping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,7 +135,7 @@ static void stdin_is_fed_and_closed(void **state)
 	options.stdin_text = big;
 	options.stdin_len = 300000;
 	assert_int_equal(run_script("wc -c", &options, &result, &err), 0);
-	assert_int_equal(atoi(text_str(&result.out)), 300000);
+	assert_int_equal(strtol(text_str(&result.out), NULL, 10), 300000);
 	exec_result_release(&result);
 
 	/* One that does not read it is no problem either. */
@@ -160,7 +160,7 @@ static void without_stdin_there_is_nothing_to_read(void **state)
 static void assert_gone(const char *pid_file, const char *dir)
 {
 	char *text = control_read(dir, pid_file);
-	pid_t pid = (pid_t)atoi(text);
+	pid_t pid = (pid_t)strtol(text, NULL, 10);
 	struct deadline by = control_soon();
 
 	assert_true(pid > 1);
@@ -260,7 +260,7 @@ static void one_left_behind_does_not_hold_us_up(void **state)
 	(void)state;
 	assert_int_equal(run_script("sleep 30 & echo $!", &options, &result, &err), 0);
 	assert_true(clock_now_ms() - begun < 5000);
-	kill((pid_t)atoi(text_str(&result.out)), SIGKILL);
+	kill((pid_t)strtol(text_str(&result.out), NULL, 10), SIGKILL);
 	exec_result_release(&result);
 }
 

@@ -33,7 +33,7 @@ static void empty_host_is_harmless(void **state)
 	control_scratch_remove(root);
 }
 
-/* CN-022 CN-023: controllers are told from files, v1, v2 and both. */
+/* test-hosts.md: v1, v2, both. */
 static void files_tell_what_the_host_is(void **state)
 {
 	char *root = control_scratch();

@@ -197,7 +197,7 @@ static void damaged_answers_do_no_harm(void **state)
 	unsigned seed = 1, refused = 0;
 
 	(void)state;
-	for (size_t i = 0; i < 2 * sizeof(good); i++) {
+	for (size_t i = 0; i < 2 * sizeof(good) - 1; i++) {
 		cleanup_with(strv) struct strv foreign = { 0 };
 		struct node_list list = { 0 };
 		char text[sizeof(good)];

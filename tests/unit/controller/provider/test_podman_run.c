@@ -86,7 +86,7 @@ static void answer(struct rig *rig, const char *call, const char *errs, const ch
 	control_write(rig->dir, rc_name, rc);
 }
 
-/* CN-240 CN-241 CN-098 CN-057 CN-110: what the engine says, and what a person is told. */
+/* CN-240 CN-241 CN-098 CN-057: what the engine says, and what a person is told. */
 static void complaints_become_reasons_and_advice(void **state)
 {
 	static const struct {
@@ -260,7 +260,7 @@ static void limits_that_never_fit_end_the_tries(void **state)
 	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), -1);
 	assert_string_equal(err.reason, "LIMIT_TOO_HIGH");
 	calls = control_read(rig->dir, "run.calls");
-	assert_in_range(atoi(calls), 2, 5);
+	assert_in_range(strtol(calls, NULL, 10), 2, 5);
 	free(calls);
 }
 
@@ -313,6 +313,28 @@ static void list_is_sorted_and_one_spawn(void **state)
 	node_list_release(&list);
 }
 
+/* podman's list fails when somebody else's container goes away while it lists. */
+static void list_is_asked_again_when_a_container_vanished(void **state)
+{
+	struct rig *rig = *state;
+	struct node_list list;
+	struct err err;
+	char *calls;
+
+	answer(rig, "ps.1", "Error: no container with ID 376b found in database: no such container",
+	       "125");
+	answer(rig, "ps.2", "Error: no container with ID 376b found in database: no such container",
+	       "125");
+	control_write(rig->dir, "ps.out", "[]");
+	assert_int_equal(provider_list(rig->podman, NULL, control_soon(), &list, &err), 0);
+	assert_int_equal(list.count, 0);
+	answer(rig, "ps", "Error: no such container", "125");
+	assert_int_equal(provider_list(rig->podman, NULL, control_soon(), &list, &err), -1);
+	calls = control_read(rig->dir, "ps.calls");
+	assert_in_range(strtol(calls, NULL, 10), 5, 10);
+	free(calls);
+}
+
 /* CN-244: lists fail in words, too. */
 static void garbled_list_names_the_engine(void **state)
 {
@@ -341,6 +363,7 @@ int main(void)
 		RIGGED(taken_name_is_left_alone),
 		RIGGED(hung_engine_is_told_at_the_deadline),
 		RIGGED(list_is_sorted_and_one_spawn),
+		RIGGED(list_is_asked_again_when_a_container_vanished),
 		RIGGED(garbled_list_names_the_engine),
 	};
 
