@@ -53,7 +53,7 @@ static const uint8_t *new_id(void)
 
 static void expect_code(int fd, enum err_code code)
 {
-	struct frames_reply *r = frames_answer(fd, 4000);
+	struct frames_reply *r = frames_answer(fd, 5000);
 
 	assert_non_null(r);
 	assert_int_equal(r->reply->status->code, code);
@@ -86,7 +86,7 @@ static uint32_t main_pid(int fd, const char *unit)
 	req.n_names = 1;
 	req.names = names;
 	frames_ask(fd, 7, new_id(), UNITS, "Status", &req.base, 0);
-	r = frames_answer(fd, 2000);
+	r = frames_answer(fd, 5000);
 	assert_non_null(r);
 	assert_int_equal(r->reply->status->code, ERR_OK);
 	status = berth__node__v1__unit_status_reply__unpack(NULL, r->reply->payload.len,
@@ -108,7 +108,7 @@ static void the_same_call_twice_is_done_once(void **state)
 
 	(void)state;
 	ask_unit(fd, 1, id, "Restart", "kubelet", 5000);
-	first = frames_answer(fd, 2000);
+	first = frames_answer(fd, 5000);
 	assert_non_null(first);
 	assert_int_equal(first->reply->status->code, ERR_OK);
 	pid = main_pid(fd, "kubelet");
@@ -141,8 +141,8 @@ static void a_duplicate_joins_the_running_call(void **state)
 	ask_unit(fd, 1, id, "Restart", "slow", 5000);
 	ask_unit(fd, 2, id, "Restart", "slow", 5000);
 	ask_unit(other, 3, id, "Restart", "slow", 5000);
-	r[0] = frames_answer(fd, 2000);
-	r[1] = frames_answer(fd, 2000);
+	r[0] = frames_answer(fd, 5000);
+	r[1] = frames_answer(fd, 5000);
 	r[2] = frames_answer(other, 2000);
 	for (int i = 0; i < 3; i++) {
 		assert_non_null(r[i]);
@@ -171,7 +171,7 @@ static void an_id_of_another_request_is_refused(void **state)
 	ask_unit(fd, 1, id, "Restart", "kubelet", 5000);
 	expect_code(fd, ERR_OK);
 	ask_unit(fd, 2, id, "Stop", "kubelet", 5000);
-	r = frames_answer(fd, 2000);
+	r = frames_answer(fd, 5000);
 	assert_non_null(r);
 	assert_int_equal(r->reply->status->code, ERR_INVALID_ARGUMENT);
 	assert_string_equal(r->reply->status->reason, "CALL_ID_REUSED");
@@ -231,7 +231,7 @@ static void garbage_is_answered_and_harms_nobody(void **state)
 			bytes[i] = (uint8_t)(random >> 24);
 		}
 		frames_send(fd, 2, bytes, random % sizeof(bytes));
-		r = frames_answer(fd, 2000);
+		r = frames_answer(fd, 5000);
 		assert_non_null(r);
 		assert_int_not_equal(r->reply->status->code, ERR_OK);
 		frames_free(r);
@@ -259,7 +259,7 @@ static void a_bad_payload_names_the_field(void **state)
 
 	(void)state;
 	ask_unit(fd, 1, new_id(), "Start", "kube\xff", 0);
-	r = frames_answer(fd, 2000);
+	r = frames_answer(fd, 5000);
 	assert_non_null(r);
 	assert_int_equal(r->reply->status->code, ERR_INVALID_ARGUMENT);
 	assert_non_null(strstr(r->reply->status->message, "'name'"));
@@ -346,7 +346,7 @@ static enum err_code health_code(int fd)
 	enum err_code code;
 
 	frames_ask(fd, 64, new_id(), HEALTH, "Check", NULL, 0);
-	r = frames_answer(fd, 2000);
+	r = frames_answer(fd, 5000);
 	assert_non_null(r);
 	assert_int_equal(r->request_id, 64);
 	code = (enum err_code)r->reply->status->code;
