@@ -226,6 +226,17 @@ static int apply_now(struct apply_call *call, struct err *err)
 	return 0;
 }
 
+/* While sync is paused nothing would come of it: better said than waited for. */
+static int check_running(const struct pods *pods, struct err *err)
+{
+	if (!pods->paused)
+		return 0;
+	err_set(err, ERR_FAILED_PRECONDITION, 0,
+		"the node was brought to rest, its pods are left alone");
+	return err_explain(err, "NODE_QUIESCED",
+			   "'berth restart node' brings the node and its pods back.");
+}
+
 static void on_kubelet_for_apply(void *arg, const struct unit_status *list, size_t count,
 				 const struct err *err)
 {
@@ -265,7 +276,7 @@ void pods_apply(struct pods *pods, const struct K8s__Core__V1__Pod *pod, struct 
 	call->pod = pod_copy(pod);
 	if (!call->pod)
 		err_oom(&call->err);
-	else
+	else if (check_running(pods, &call->err) == 0)
 		pod_admit(call->pod, &call->err);
 	if (call->err.code)
 		answer_later(call);
@@ -293,7 +304,7 @@ void pods_delete(struct pods *pods, const char *namespace, const char *name, int
 		err_set(&call->err, ERR_NOT_FOUND, 0,
 			"no pod '%s' in namespace '%s' is kept by the agent", name, namespace);
 		err_explain(&call->err, "POD_NOT_FOUND", NULL);
-	} else {
+	} else if (check_running(pods, &call->err) == 0) {
 		snprintf(call->uid, sizeof(call->uid), "%s", pod_uid(w->record.pod));
 		want_deleted(w, grace_s, &call->err);
 	}

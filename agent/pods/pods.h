@@ -74,7 +74,8 @@ void pods_list(struct pods *pods, const char *namespace, struct deadline by, pod
 void pods_wait(struct pods *pods, const char *namespace, const char *name, bool gone,
 	       struct deadline by, pods_list_fn *done, void *arg);
 
-/* Stops taking steps until the agent starts again (quiesce): a stopped container stays stopped. */
+/* Stops taking steps until the agent starts again (quiesce): a stopped container stays stopped, and
+ * apply and delete are refused with reason NODE_QUIESCED. */
 void pods_pause(struct pods *pods);
 /* How many pods are wanted. */
 size_t pods_count(const struct pods *pods);

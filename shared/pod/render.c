@@ -156,6 +156,22 @@ static void release_sandbox(struct sandbox_request *r)
 	sandbox_request_release(r);
 }
 
+static bool any_privileged(K8s__Core__V1__Container *const *list, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (list[i]->securitycontext && list[i]->securitycontext->privileged)
+			return true;
+	}
+	return false;
+}
+
+/* containerd runs a privileged container only in a privileged sandbox. */
+static bool is_privileged(const K8s__Core__V1__PodSpec *spec)
+{
+	return any_privileged(spec->containers, spec->n_containers) ||
+	       any_privileged(spec->initcontainers, spec->n_initcontainers);
+}
+
 int render_sandbox(const K8s__Core__V1__Pod *pod, uint32_t attempt, const struct render_node *node,
 		   struct sandbox_request *ret, struct err *err)
 {
@@ -169,6 +185,7 @@ int render_sandbox(const K8s__Core__V1__Pod *pod, uint32_t attempt, const struct
 					     pod_name(pod), pod_uid(pod)),
 		.cgroup_parent = copy(""),
 		.namespaces = namespaces_of(pod->spec),
+		.privileged = is_privileged(pod->spec),
 	};
 
 	if (!r.name || !r.namespace || !r.uid || !r.hostname || !r.log_directory ||

@@ -333,6 +333,9 @@ static void paused_pods_take_no_step(void **state)
 	rt_append_effect(rig->rt, line);
 	podrig_until_quiet(rig, 300);
 	assert_story(rig, "run-sandbox create:c1 start:c1 exit:c1");
+	/* What would come to nothing is refused. */
+	assert_int_equal(podrig_apply(rig, "c1 c2"), ERR_FAILED_PRECONDITION);
+	assert_int_equal(podrig_delete(rig, -1), ERR_FAILED_PRECONDITION);
 	/* What is listed is still true. */
 	assert_int_equal(podrig_list(rig), ERR_OK);
 	assert_false(rig->answer.ready);

@@ -220,6 +220,26 @@ static void security_is_the_containers_over_the_pods(void **state)
 	}
 }
 
+static void one_privileged_container_makes_the_sandbox_privileged(void **state)
+{
+	cleanup_with(pod) K8s__Core__V1__Pod *pod = podtest_pod("c1 c2");
+	K8s__Core__V1__SecurityContext *sc = podmake_security(pod->spec->containers[1]);
+
+	(void)state;
+	admit(pod);
+	{
+		SANDBOX r = sandbox_of(pod);
+
+		assert_false(r.privileged);
+	}
+	sc->has_privileged = sc->privileged = 1;
+	{
+		SANDBOX r = sandbox_of(pod);
+
+		assert_true(r.privileged);
+	}
+}
+
 /* PS-194 */
 static void no_new_privs_yields_to_sys_admin(void **state)
 {
@@ -422,6 +442,7 @@ int main(void)
 		cmocka_unit_test(variables_expand_once_against_earlier_ones),
 		cmocka_unit_test(command_and_env_are_rendered),
 		cmocka_unit_test(security_is_the_containers_over_the_pods),
+		cmocka_unit_test(one_privileged_container_makes_the_sandbox_privileged),
 		cmocka_unit_test(no_new_privs_yields_to_sys_admin),
 		cmocka_unit_test(resources_are_in_the_kernels_units),
 		cmocka_unit_test(oom_score_follows_the_qos_class),
