@@ -27,7 +27,13 @@ $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(
 # The same tests under the sanitizers, in a build folder of their own.
 san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)
 
-.PHONY: tests unit loop sanitized e2e test check bench check-source
+# Under the thread sanitizer: what has threads.
+threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
+	unit/controller/cluster/test_prepare unit/controller/exec/test_exec
+
+.PHONY: tests threaded-tests e2e test check check-sanitized bench check-source
+threaded-tests: $(BUILD)/berthd $(BUILD)/berth $(threaded:%=$(BUILD)/tests/%)
+
 tests: all $(unit_bin) $(loop_bin) $(e2e_bin) $(bench_bin)
 
 check: $(unit_bin) $(loop_bin) $(BUILD)/berthd $(BUILD)/berth ## unit and loop tests: no engine needed
@@ -44,6 +50,7 @@ e2e: tests image ## end to end on podman
 	@tests/run --title='end to end' --timeout=900 $(e2e_bin)
 
 bench: tests image ## compares with what people use today, side by side in one run
+	@$(BUILD)/tests/bench/bench_call
 	@$(BUILD)/tests/bench/bench_berth
 
 test: deps ## the whole proof: installs what is missing, builds, runs everything

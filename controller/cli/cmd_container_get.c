@@ -91,6 +91,18 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	return rpc.result;
 }
 
+/* A name as it is; of an image known by its digest only, as much as tells it from others. */
+static void render_image(struct json_object *row, struct text *cell)
+{
+	const char *image = json_object_get_string(json_object_object_get(row, "image"));
+	static const char digest[] = "sha256:";
+
+	if (image && strncmp(image, digest, strlen(digest)) == 0)
+		text_addf(cell, "%.13s", image + strlen(digest));
+	else
+		text_add(cell, image ? image : "");
+}
+
 static const struct column columns[] = {
 	{ .title = "NODE", .path = "node" },
 	{ .title = "ID", .path = "id", .kind = COLUMN_ID },
@@ -98,7 +110,7 @@ static const struct column columns[] = {
 	{ .title = "STATE", .path = "state" },
 	{ .title = "POD", .path = "pod" },
 	{ .title = "NAMESPACE", .path = "namespace" },
-	{ .title = "IMAGE", .path = "image" },
+	{ .title = "IMAGE", .kind = COLUMN_CUSTOM, .render = render_image },
 	{ .title = "AGE", .path = "created", .kind = COLUMN_AGE },
 	{ .title = "KIND", .path = "kind", .wide = true },
 	{ .title = "ATTEMPT", .path = "attempt", .wide = true },
