@@ -114,7 +114,7 @@ deps: ## installs the Debian packages that Berth builds and runs with (as root),
 	@.ci/deps
 
 .PHONY: install
-install: $(BUILD)/berth ## installs berth and its manual below $(DESTDIR)$(PREFIX)
+install: $(BUILD)/berth ## installs berth below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(BUILD)/berth $(DESTDIR)$(BINDIR)/berth
 
 .PHONY: install-agent
