@@ -101,6 +101,11 @@ $(gen_h): $(proto_src) proto/methods.awk
 
 # version.c alone knows the commit, so that a new commit rebuilds one file.
 $(BUILD)/shared/base/version.o: CPPFLAGS += -DBERTH_COMMIT='"$(COMMIT)"'
+$(BUILD)/shared/base/version.o: $(BUILD)/gen/commit
+$(BUILD)/gen/commit: FORCE
+	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+.PHONY: FORCE
+FORCE:
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
