@@ -87,10 +87,12 @@ static void failing_engine_is_reported_with_its_own_words(void **state)
 	expect(&output, 1, "the disk is on fire");
 }
 
-/* F27: Ctrl-C at several moments of a create leaves nothing behind. */
+/* F27: Ctrl-C at several moments of a create leaves nothing behind. On a fast machine the last moments may
+ * come too late: then the cluster is there, whole. */
 static void interrupted_create_leaves_nothing(void **state)
 {
-	static const char *const moments[] = { "0.05", "0.2", "0.5", "0.9" };
+	static const char *const moments[] = { "0.03", "0.1", "0.2", "0.3", "0.4", "0.6", "0.9" };
+	int interrupted = 0;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(moments) / sizeof(moments[0]); i++) {
@@ -100,9 +102,17 @@ static void interrupted_create_leaves_nothing(void **state)
 				    e2e_berth(), "--state-dir", e2e_state_dir(), "create",
 				    "cluster", "--name", cluster, "--workers", "1", (char *)NULL);
 
-		expect(&output, 130, "interrupted");
+		if (output.exit_code == 0) {
+			e2e_release(&output);
+			assert_int_equal(e2e_containers(cluster), 2);
+			e2e_ok("delete", "cluster", "--name", cluster, (char *)NULL);
+		} else {
+			expect(&output, 130, "interrupted");
+			interrupted++;
+		}
 		e2e_assert_nothing_left(cluster);
 	}
+	assert_in_range(interrupted, 3, 7);
 }
 
 static void unknown_node_is_not_found(void **state)
