@@ -310,6 +310,8 @@ int conn_start(struct conn *conn, struct conn_stream *stream, const char *path, 
 	headers[n++] = header(":authority", "localhost", 0);
 	headers[n++] = header("te", "trailers", 0);
 	headers[n++] = header("content-type", "application/grpc", 0);
+	/* Where containerd keeps CRI's containers; for its own services, CRI's do not look at it. */
+	headers[n++] = header("containerd-namespace", "k8s.io", 0);
 	/* gRPC allows eight digits. Never the same twice, so not worth a place in HPACK's table. */
 	if (left_ms <= 99999999) {
 		snprintf(timeout, sizeof(timeout), "%dm", (int)left_ms);

@@ -8,6 +8,9 @@
 #include "agent/runtime/runtime_impl.h"
 #include "shared/base/cleanup.h"
 
+#include "cri/v1/tasks.pb-c.h"
+
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +46,7 @@ struct cri_call {
 	struct runtime_reply to;
 	struct deadline by;
 	char *id;   /* of the thing asked for; a list's filter */
+	bool freed; /* the left-over task of a container has been dealt with, once */
 	char *name; /* what Version said, kept for Status */
 	char *version;
 };
@@ -194,6 +198,10 @@ static enum delivery deliver_status(struct cri_call *call, const ProtobufCMessag
 				    struct arena *a);
 static enum delivery deliver_removal_check(struct cri_call *call, const ProtobufCMessage *m,
 					   struct arena *a);
+static enum delivery deliver_task_killed(struct cri_call *call, const ProtobufCMessage *m,
+					 struct arena *a);
+static enum delivery deliver_task_deleted(struct cri_call *call, const ProtobufCMessage *m,
+					  struct arena *a);
 
 /* --- methods -------------------------------------------------------------------------------------- */
 
@@ -243,6 +251,18 @@ static const struct cri_method remove_check =
 		     deliver_removal_check);
 static const struct cri_method remove_container =
 	RUNTIME_WRITE("RemoveContainer", empty, ABSENT_IS_SUCCESS, deliver_done);
+static const struct cri_method task_kill = {
+	{ "containerd.services.tasks.v1.Tasks", "Kill", false },
+	&runtime__v1__empty__descriptor,
+	ABSENT_IS_ERROR,
+	deliver_task_killed,
+};
+static const struct cri_method task_delete = {
+	{ "containerd.services.tasks.v1.Tasks", "Delete", false },
+	&runtime__v1__empty__descriptor,
+	ABSENT_IS_ERROR,
+	deliver_task_deleted,
+};
 static const struct cri_method image_status = {
 	{ "ImageService", "ImageStatus", true },
 	&runtime__v1__image_status_response__descriptor,
@@ -288,6 +308,61 @@ static void fail(struct cri_call *call, const struct err *err)
 	runtime_reply_fail(&call->to, &known);
 }
 
+static void ask(struct cri_call *call, const struct cri_method *method,
+		const ProtobufCMessage *req);
+
+static void ask_removal(struct cri_call *call)
+{
+	Runtime__V1__RemoveContainerRequest req = RUNTIME__V1__REMOVE_CONTAINER_REQUEST__INIT;
+
+	req.container_id = call->id;
+	ask(call, &remove_container, &req.base);
+}
+
+/* A StartContainer that was broken off (its caller was killed) may leave a task that containerd's CRI
+ * does not know of: the container then counts as not running and yet cannot be removed. The task is
+ * ended by containerd's own service. True when the call goes on. */
+static bool free_task(struct cri_call *call, const struct err *err)
+{
+	Containerd__Services__Tasks__V1__KillRequest req =
+		CONTAINERD__SERVICES__TASKS__V1__KILL_REQUEST__INIT;
+
+	if (call->method == &task_kill || call->method == &task_delete)
+		return call->method->deliver(call, NULL, NULL) == ASKED_MORE;
+	if (call->method != &remove_container || call->freed ||
+	    !strstr(err->msg, "cannot delete running task"))
+		return false;
+	call->freed = true;
+	req.container_id = call->id;
+	req.signal = SIGKILL;
+	req.all = true;
+	ask(call, &task_kill, &req.base);
+	return true;
+}
+
+static enum delivery deliver_task_killed(struct cri_call *call, const ProtobufCMessage *m,
+					 struct arena *a)
+{
+	Containerd__Services__Tasks__V1__DeleteTaskRequest req =
+		CONTAINERD__SERVICES__TASKS__V1__DELETE_TASK_REQUEST__INIT;
+
+	(void)m;
+	(void)a;
+	req.container_id = call->id;
+	ask(call, &task_delete, &req.base);
+	return ASKED_MORE;
+}
+
+/* Whether or not it could be: the removal tells how things are now. */
+static enum delivery deliver_task_deleted(struct cri_call *call, const ProtobufCMessage *m,
+					  struct arena *a)
+{
+	(void)m;
+	(void)a;
+	ask_removal(call);
+	return ASKED_MORE;
+}
+
 static void on_reply(void *arg, const uint8_t *reply, size_t len, const struct err *failed)
 {
 	cleanup_with(call) struct cri_call *call = arg;
@@ -298,7 +373,10 @@ static void on_reply(void *arg, const uint8_t *reply, size_t len, const struct e
 	struct err err;
 
 	if (failed) {
-		fail(call, failed);
+		if (free_task(call, failed))
+			TAKE(call);
+		else
+			fail(call, failed);
 		return;
 	}
 	m = protobuf_c_message_unpack(call->method->reply, &allocator, len, reply);
@@ -562,7 +640,6 @@ static enum delivery deliver_removal_check(struct cri_call *call, const Protobuf
 {
 	const Runtime__V1__ContainerStatus *now =
 		((const Runtime__V1__ContainerStatusResponse *)m)->status;
-	Runtime__V1__RemoveContainerRequest req = RUNTIME__V1__REMOVE_CONTAINER_REQUEST__INIT;
 	struct err err;
 
 	(void)a;
@@ -572,8 +649,7 @@ static enum delivery deliver_removal_check(struct cri_call *call, const Protobuf
 		call->to.fn.done(call->to.arg, &err);
 		return DELIVERED;
 	}
-	req.container_id = call->id;
-	ask(call, &remove_container, &req.base);
+	ask_removal(call);
 	return ASKED_MORE;
 }
 

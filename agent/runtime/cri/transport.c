@@ -125,6 +125,12 @@ static void queue_again(struct transport *t, struct call *call)
 	DL_APPEND(t->queued, call);
 }
 
+/* Not CRI's: it has no other version, and no other path. */
+static bool is_full_name(const char *service)
+{
+	return strchr(service, '.') != NULL;
+}
+
 /* A stream ended: the answer, or the question once more, where that is safe. */
 static void settle(struct transport *t, struct call *call)
 {
@@ -132,7 +138,8 @@ static void settle(struct transport *t, struct call *call)
 	bool answered = call->stream.reply.status >= 0;
 
 	DL_DELETE(t->running, call);
-	if (failed && call->err.code == ERR_UNIMPLEMENTED && !call->alpha) {
+	if (failed && call->err.code == ERR_UNIMPLEMENTED && !call->alpha &&
+	    !is_full_name(call->method->service)) {
 		call->alpha = true;
 		queue_again(t, call);
 		return;
@@ -257,8 +264,11 @@ static void start_call(struct transport *t, struct call *call, struct conn *conn
 	char path[96];
 
 	call->alpha = call->alpha || t->alpha;
-	snprintf(path, sizeof(path), "/runtime.%s.%s/%s", call->alpha ? "v1alpha2" : "v1",
-		 call->method->service, call->method->name);
+	if (is_full_name(call->method->service))
+		snprintf(path, sizeof(path), "/%s/%s", call->method->service, call->method->name);
+	else
+		snprintf(path, sizeof(path), "/runtime.%s.%s/%s", call->alpha ? "v1alpha2" : "v1",
+			 call->method->service, call->method->name);
 	if (conn_start(conn, &call->stream, path, call->by) < 0)
 		return;
 	call->conn = conn;

@@ -17,7 +17,7 @@ struct sd_event;
 struct transport;
 
 struct transport_method {
-	const char *service; /* "RuntimeService" */
+	const char *service; /* CRI's "RuntimeService", or a full name with dots in it */
 	const char *name;    /* "Version" */
 	bool reads;          /* without side effects: may be asked twice */
 };

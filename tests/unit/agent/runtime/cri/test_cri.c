@@ -399,6 +399,34 @@ static void a_running_container_is_not_removed(void **state)
 	assert_string_equal(s->asked[0], "ContainerStatus");
 }
 
+/* F1: a StartContainer that was broken off leaves a task that CRI itself cannot end. */
+static void a_left_over_task_is_ended_and_the_removal_repeated(void **state)
+{
+	static const enum h2_act plan[] = { H2_ANSWER, H2_ERROR, H2_EMPTY, H2_NOT_FOUND, H2_EMPTY };
+	struct stage *s = *state;
+
+	can_status(s, RUNTIME__V1__CONTAINER_STATE__CONTAINER_EXITED);
+	h2_server_plan(s->server, plan, ARRAY_LEN(plan));
+	h2_server_error_text(s->server, "cannot delete running task c1%3A failed precondition");
+	assert_int_equal(rt_remove(s->rig, "c1"), ERR_OK);
+	assert_int_equal(h2_server_requests(s->server), ARRAY_LEN(plan));
+	assert_string_equal(h2_server_path(s->server),
+			    "/runtime.v1.RuntimeService/RemoveContainer");
+	assert_non_null(strstr(h2_server_headers(s->server), "containerd-namespace: k8s.io"));
+}
+
+static void a_task_that_stays_is_told_and_not_asked_for_ever(void **state)
+{
+	static const enum h2_act plan[] = { H2_ANSWER, H2_ERROR, H2_ERROR, H2_ERROR, H2_ERROR };
+	struct stage *s = *state;
+
+	can_status(s, RUNTIME__V1__CONTAINER_STATE__CONTAINER_EXITED);
+	h2_server_plan(s->server, plan, ARRAY_LEN(plan));
+	h2_server_error_text(s->server, "cannot delete running task c1");
+	assert_int_equal(rt_remove(s->rig, "c1"), ERR_UNKNOWN);
+	assert_int_equal(h2_server_requests(s->server), ARRAY_LEN(plan));
+}
+
 static void an_exited_container_is_removed(void **state)
 {
 	struct stage *s = *state;
@@ -584,6 +612,8 @@ int main(void)
 		TEST(unknown_with_words_about_the_id_means_absent),
 		TEST(other_things_not_found_are_not_the_container),
 		TEST(a_running_container_is_not_removed),
+		TEST(a_left_over_task_is_ended_and_the_removal_repeated),
+		TEST(a_task_that_stays_is_told_and_not_asked_for_ever),
 		TEST(an_exited_container_is_removed),
 		TEST(a_sandbox_request_is_carried_whole),
 		TEST(a_container_request_is_carried_whole),
