@@ -43,9 +43,11 @@ cflags = -std=gnu11 -D_GNU_SOURCE $(warnings) $(hardening) -pthread \
 	-I. -I$(BUILD)/gen -DBERTH_VERSION='"$(VERSION)"' $(CFLAGS) $(sanitize) $(CPPFLAGS)
 ldflags = -pie -pthread -Wl,-z,relro,-z,now,--as-needed,--gc-sections $(LDFLAGS) $(sanitize)
 
-SHARED_LIBS     = $(call pkg_libs,libprotobuf-c)
-CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml)
+SHARED_LIBS     = $(call pkg_libs,libprotobuf-c libarchive)
+CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml libarchive libssl libcrypto)
 AGENT_LIBS      = -lnng $(call pkg_libs,libprotobuf-c libsystemd libnghttp2)
+FRONT_LIBS      = $(call pkg_libs,libssl libcrypto libmicrohttpd libprotobuf-c)
+COPY_LIBS       = $(call pkg_libs,libarchive)
 TEST_LIBS       = $(call pkg_libs,cmocka)
 
 # --- rooms ----------------------------------------------------------------------------------------
@@ -58,7 +60,12 @@ gen_h      := $(BUILD)/gen/methods.inc
 
 shared_c     := $(shell find shared -name '*.c' | sort)
 controller_c := $(shell find controller -name '*.c' ! -path controller/main.c | sort)
-agent_c      := $(shell find agent -name '*.c' ! -path agent/main.c | sort)
+agent_c      := $(shell find agent -name '*.c' ! -path agent/main.c ! -path 'agent/front/*' ! -path 'agent/copy/*' | sort)
+# Programs of their own beside the agent, for what its small root process does not link (DESIGN.md section 4).
+front_c      := $(shell find agent/front -name '*.c' ! -name main.c 2>/dev/null | sort)
+copy_main    := $(wildcard agent/copy/main.c)
+front_main   := $(wildcard agent/front/main.c)
+helpers      := $(if $(front_main),$(BUILD)/berthd-front) $(if $(copy_main),$(BUILD)/berthd-copy)
 support_c    := $(shell find tests/support -name '*.c' | sort)
 objects       = $(1:%.c=$(BUILD)/%.o)
 
@@ -66,9 +73,10 @@ shared_a     := $(BUILD)/libshared.a
 controller_a := $(BUILD)/libcontroller.a
 agent_a      := $(BUILD)/libagent.a
 support_a    := $(BUILD)/libsupport.a
+front_a      := $(BUILD)/libfront.a
 
 .PHONY: all
-all: $(BUILD)/berth $(BUILD)/berthd ## builds build/berth and build/berthd (the default)
+all: $(BUILD)/berth $(BUILD)/berthd $(helpers) ## builds build/berth and build/berthd (the default)
 
 $(BUILD)/berth: $(BUILD)/controller/main.o $(controller_a) $(shared_a)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(CONTROLLER_LIBS)
@@ -76,15 +84,22 @@ $(BUILD)/berth: $(BUILD)/controller/main.o $(controller_a) $(shared_a)
 $(BUILD)/berthd: $(BUILD)/agent/main.o $(agent_a) $(shared_a)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(AGENT_LIBS)
 
+$(BUILD)/berthd-front: $(BUILD)/agent/front/main.o $(front_a) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(FRONT_LIBS)
+
+$(BUILD)/berthd-copy: $(BUILD)/agent/copy/main.o $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(COPY_LIBS)
+
 $(shared_a): $(call objects,$(shared_c)) $(proto_o)
 $(controller_a): $(call objects,$(controller_c))
 $(agent_a): $(call objects,$(agent_c))
 $(support_a): $(call objects,$(support_c))
-$(shared_a) $(controller_a) $(agent_a) $(support_a):
+$(front_a): $(call objects,$(front_c))
+$(shared_a) $(controller_a) $(agent_a) $(support_a) $(front_a):
 	$(call say,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 # Generated headers first, once; after that -MMD knows.
-all_c := $(shared_c) $(controller_c) $(agent_c) $(support_c) controller/main.c agent/main.c
+all_c := $(shared_c) $(controller_c) $(agent_c) $(support_c) $(front_c) controller/main.c agent/main.c $(copy_main) $(front_main)
 $(call objects,$(all_c)) $(proto_o): | $(proto_h) $(gen_h)
 
 $(BUILD)/%.o: %.c

@@ -83,7 +83,7 @@ static int open_gate(struct agent *agent, struct err *err)
 
 	gate_config_init(&config);
 	config.public_path = agent->config.socket;
-	config.private_path = server_private_path(agent->server);
+	config.private_path = server_private_path(agent->server, ROLE_ADMIN);
 	return gate_open(&config, agent->loop, &agent->gate, err);
 }
 

@@ -15,6 +15,8 @@ $(call objects,$(unit_c) $(loop_c) $(e2e_c) $(bench_c)): | $(proto_h) $(gen_h)
 
 test_ld = $(call say,LD)$(CC) $(ldflags) -o $@ $< $(support_a)
 
+$(BUILD)/tests/unit/agent/front/%: $(BUILD)/tests/unit/agent/front/%.o $(front_a) $(support_a) $(shared_a)
+	$(test_ld) $(front_a) $(shared_a) $(FRONT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/agent/%: $(BUILD)/tests/unit/agent/%.o $(agent_a) $(support_a) $(shared_a)
 	$(test_ld) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/controller/%: $(BUILD)/tests/unit/controller/%.o $(controller_a) $(support_a) $(shared_a)

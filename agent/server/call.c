@@ -11,7 +11,7 @@
 /* Tells a call from one that has ended: ending twice is a bug that must not go on. */
 #define CALL_MAGIC 0xca11ca11u
 
-int call_new(struct agent *agent, const struct dispatch_target *target,
+int call_new(struct agent *agent, const struct dispatch_target *target, enum method_role role,
 	     const uint8_t id[WIRE_CALL_ID_BYTES], uint32_t timeout_ms, ProtobufCMessage *request,
 	     struct call **ret_call, struct err *err)
 {
@@ -28,6 +28,7 @@ int call_new(struct agent *agent, const struct dispatch_target *target,
 	call->magic = CALL_MAGIC;
 	call->agent = agent;
 	call->target = *target;
+	call->role = role;
 	memcpy(call->id, id, sizeof(call->id));
 	call->by = deadline_in_ms(timeout_ms);
 	call->started_us = clock_now_us();
@@ -94,9 +95,19 @@ struct agent *call_agent(void *call)
 	return ((struct call *)call)->agent;
 }
 
+enum method_role call_role(void *call)
+{
+	return ((struct call *)call)->role;
+}
+
 struct deadline call_deadline(void *call)
 {
 	return ((struct call *)call)->by;
+}
+
+void call_park(void *call)
+{
+	((struct call *)call)->parked = true;
 }
 
 void call_note(void *arg, const char *fmt, ...)

@@ -33,10 +33,12 @@ struct call {
 	struct agent *agent;
 	struct recorder *recorder; /* the server's, for notes; may be NULL */
 	struct dispatch_target target;
+	enum method_role role; /* the caller's */
 	uint8_t id[WIRE_CALL_ID_BYTES];
 	struct deadline by;
 	int64_t started_us;
 	ProtobufCMessage *request; /* lives as long as the call: a handler may go on reading it */
+	bool parked;               /* see call_park() */
 	bool invoking;             /* the handler has not returned yet */
 	bool ended;                /* by the handler */
 	call_answer_fn *answer;    /* NULL once the callers have their answer */
@@ -46,7 +48,7 @@ struct call {
 };
 
 /* Takes over 'request' (also on failure). */
-int call_new(struct agent *agent, const struct dispatch_target *target,
+int call_new(struct agent *agent, const struct dispatch_target *target, enum method_role role,
 	     const uint8_t id[WIRE_CALL_ID_BYTES], uint32_t timeout_ms, ProtobufCMessage *request,
 	     struct call **ret_call, struct err *err);
 

@@ -2,7 +2,6 @@
 
 #include "agent/service/services.h"
 #include "shared/base/version.h"
-#include "shared/wire/methods.h"
 #include "shared/wire/wire.h"
 
 #include <string.h>
@@ -41,6 +40,6 @@ int dispatch_find(const char *service, const char *method, unsigned protocol,
 	ret->service = found;
 	ret->method = m;
 	ret->method_index = (unsigned)(m - found->descriptor->methods);
-	ret->reads = method_reads(service, method);
+	ret->effect = method_effect(service, method);
 	return 0;
 }

@@ -1,16 +1,16 @@
 #pragma once
 /* From names to handlers, by protoc-c's descriptors. */
 #include "shared/base/err.h"
+#include "shared/wire/methods.h"
 
 #include <protobuf-c/protobuf-c.h>
-#include <stdbool.h>
 
 /* An RPC that exists. All static. */
 struct dispatch_target {
 	ProtobufCService *service;
 	const ProtobufCMethodDescriptor *method;
 	unsigned method_index;
-	bool reads; /* no side effects */
+	enum method_effect effect;
 };
 
 /* ERR_UNIMPLEMENTED names what is not known, and says so when the caller's 'protocol' is newer than

@@ -71,7 +71,7 @@ static int priority(const struct call *call, const struct err *err)
 {
 	if (err)
 		return err->code == ERR_INTERNAL ? LOG_ERR : LOG_NOTICE;
-	return call->target.reads ? LOG_DEBUG : LOG_INFO;
+	return call->target.effect == METHOD_READS ? LOG_DEBUG : LOG_INFO;
 }
 
 /* 'more': further fields, each with its newline. No value has one of its own: messages are one line, the

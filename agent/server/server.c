@@ -26,11 +26,20 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
+#define ROLE_COUNT (ROLE_ADMIN + 1)
+
+/* Where the callers of one role come in. */
+struct door {
+	struct server *server;
+	enum method_role role;
+	char *private_path;
+	struct workers *workers;
+};
+
 struct server {
 	struct agent *agent;
-	char *private_path;
+	struct door doors[ROLE_COUNT];
 	int lock_fd; /* held while we serve: one agent a private directory */
-	struct workers *workers;
 	struct replay *replay;
 	struct recorder *recorder;
 	struct call *calls; /* not yet answered */
@@ -130,7 +139,8 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 
 	DL_DELETE(server->calls, call);
 	server->in_flight--;
-	replay_finish(server->replay, call->id, call->target.reads ? NULL : bytes, len);
+	replay_finish(server->replay, call->id, call->target.effect == METHOD_READS ? NULL : bytes,
+		      len);
 	if (first && replay_count(server->replay) > 0)
 		forget_arm(server);
 	for (w = call->waiters; w; w = next) {
@@ -212,19 +222,21 @@ static int check_envelope(const Berth__Node__V1__Request *req, struct err *err)
 	return 0;
 }
 
-static int start_call(struct server *server, struct worker *w, const Berth__Node__V1__Request *req,
+static int start_call(struct door *door, struct worker *w, const Berth__Node__V1__Request *req,
 		      uint64_t digest, struct err *err)
 {
+	struct server *server = door->server;
 	struct dispatch_target target;
 	ProtobufCMessage *msg;
 	struct call *call;
 
-	if (dispatch_find(req->service, req->method, req->protocol, &target, err) < 0)
+	if (dispatch_find(req->service, req->method, req->protocol, &target, err) < 0 ||
+	    method_check_role(req->service, req->method, door->role, err) < 0)
 		return -1;
 	if (wire_unpack(target.method->input, req->payload.data, req->payload.len, &msg, err) < 0)
 		return err_wrap(err, "%s", target.method->name);
-	if (call_new(server->agent, &target, req->call_id.data, req->timeout_ms, msg, &call, err) <
-	    0)
+	if (call_new(server->agent, &target, door->role, req->call_id.data, req->timeout_ms, msg,
+		     &call, err) < 0)
 		return -1;
 	call->answer = on_answer;
 	call->answer_arg = server;
@@ -240,14 +252,15 @@ static int start_call(struct server *server, struct worker *w, const Berth__Node
 }
 
 /* A request that was seen before joins the running call or gets the same reply. */
-static int serve(struct server *server, struct worker *w, const Berth__Node__V1__Request *req,
+static int serve(struct door *door, struct worker *w, const Berth__Node__V1__Request *req,
 		 struct err *err)
 {
+	struct server *server = door->server;
 	uint64_t digest = digest_of(req);
 	struct replay_found found;
 
 	if (!replay_find(server->replay, req->call_id.data, digest, &found, err))
-		return start_call(server, w, req, digest, err);
+		return start_call(door, w, req, digest, err);
 	if (found.call)
 		worker_wait(w, &found.call->waiters);
 	else if (found.reply)
@@ -261,7 +274,8 @@ static int serve(struct server *server, struct worker *w, const Berth__Node__V1_
 static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t len, bool busy)
 {
 	const ProtobufCMessageDescriptor *desc = &berth__node__v1__request__descriptor;
-	struct server *server = arg;
+	struct door *door = arg;
+	struct server *server = door->server;
 	Berth__Node__V1__Request *req;
 	ProtobufCMessage *msg;
 	struct err err;
@@ -276,7 +290,7 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 			server->in_flight);
 		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
 		refuse(w, req->call_id.data, req->call_id.len, &err);
-	} else if (check_envelope(req, &err) < 0 || serve(server, w, req, &err) < 0) {
+	} else if (check_envelope(req, &err) < 0 || serve(door, w, req, &err) < 0) {
 		refuse(w, req->call_id.data, req->call_id.len, &err);
 	}
 	protobuf_c_message_free_unpacked(msg, NULL);
@@ -300,8 +314,22 @@ static int lock_private_dir(struct server *server, const char *dir, struct err *
 	if (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, 0,
 			       "another agent serves from '%s'; end it first", dir);
-	unlink(server->private_path);
 	return 0;
+}
+
+static int open_door(struct server *server, enum method_role role, struct err *err)
+{
+	struct door *door = &server->doors[role];
+
+	door->server = server;
+	door->role = role;
+	door->private_path = text_format("%s/%s.sock", server->agent->config.private_dir,
+					 method_role_name(role));
+	if (!door->private_path)
+		return err_oom(err);
+	unlink(door->private_path);
+	return workers_open(door->private_path, server->agent->loop, on_request, door,
+			    &door->workers, err);
 }
 
 static int add_timers(struct server *server, struct err *err)
@@ -331,15 +359,11 @@ int server_open(struct agent *agent, struct server **ret_server, struct err *err
 		return err_oom(err);
 	server->agent = agent;
 	server->lock_fd = -1;
-	server->private_path = text_format("%s/admin.sock", agent->config.private_dir);
-	if (!server->private_path)
-		return err_oom(err);
 	if (lock_private_dir(server, agent->config.private_dir, err) < 0 ||
 	    replay_new(&replay_limits_default, &server->replay, err) < 0 ||
 	    recorder_new(JOURNAL_SOCKET, &server->recorder, err) < 0 ||
-	    add_timers(server, err) < 0 ||
-	    workers_open(server->private_path, agent->loop, on_request, server, &server->workers,
-			 err) < 0)
+	    add_timers(server, err) < 0 || open_door(server, ROLE_ADMIN, err) < 0 ||
+	    open_door(server, ROLE_READ, err) < 0)
 		return -1;
 	*ret_server = TAKE(server);
 	return 0;
@@ -362,9 +386,11 @@ void server_close(struct server *server)
 {
 	if (!server)
 		return;
-	if (server->workers) {
-		answer_all(server);
-		workers_close(server->workers, deadline_in_ms(DRAIN_MS));
+	answer_all(server);
+	for (size_t i = 0; i < ROLE_COUNT; i++) {
+		if (server->doors[i].workers)
+			workers_close(server->doors[i].workers, deadline_in_ms(DRAIN_MS));
+		free(server->doors[i].private_path);
 	}
 	sd_event_source_disable_unref(server->backup);
 	sd_event_source_disable_unref(server->forget);
@@ -372,13 +398,12 @@ void server_close(struct server *server)
 	recorder_free(server->recorder);
 	if (server->lock_fd >= 0)
 		close(server->lock_fd);
-	free(server->private_path);
 	free(server);
 }
 
-const char *server_private_path(const struct server *server)
+const char *server_private_path(const struct server *server, enum method_role role)
 {
-	return server->private_path;
+	return server->doors[role].private_path;
 }
 
 size_t server_in_flight(const struct server *server)

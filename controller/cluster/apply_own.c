@@ -16,9 +16,8 @@
 
 static struct node *node_of(const struct run *run, const struct step *step)
 {
-	return node_new(step->node, run->ctx->name,
-			step->control_plane ? NODE_CONTROL_PLANE : NODE_WORKER,
-			provider_name(run->ctx->provider), step->run_dir);
+	return node_new(step->node, run->ctx->name, step->role, provider_name(run->ctx->provider),
+			step->run_dir);
 }
 
 static int create_directory(struct run *run, const struct step *step, struct err *err)

@@ -90,6 +90,18 @@ static int choose_network(struct planning *p, struct err *err)
 	return 0;
 }
 
+static int add_network(struct planning *p, struct err *err)
+{
+	const struct network_spec spec = {
+		.cluster = p->ctx->name,
+		.name = p->network,
+		.subnet = p->subnet,
+		.subnet6 = "",
+	};
+
+	return provider_plan_network(p->ctx->provider, &spec, p->plan, err);
+}
+
 static int add_image_checks(struct planning *p, const struct node_config *nodes, size_t count,
 			    struct err *err)
 {
@@ -112,7 +124,7 @@ static struct step *add_own_step(struct planning *p, enum step_action action,
 
 	if (!step || !step_set_run_dir(step, spec->run_dir))
 		return NULL;
-	step->control_plane = spec->role == NODE_CONTROL_PLANE;
+	step->role = spec->role;
 	return step;
 }
 
@@ -139,7 +151,7 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 	if (provider_plan_create(p->ctx->provider, spec, p->plan, err) < 0)
 		return -1;
 	create = plan_last(p->plan);
-	create->control_plane = directory->control_plane;
+	create->role = directory->role;
 	strv_add(&create->after, directory->id);
 	after_cluster_steps(p->plan, create);
 	if (!p->options->wait)
@@ -254,8 +266,7 @@ static int plan_all(struct planning *p, struct err *err)
 		return err_oom(err);
 	if (add_image_checks(p, config->nodes, config->node_count, err) < 0)
 		return -1;
-	if (p->new_network && provider_plan_network(p->ctx->provider, p->ctx->name, p->network,
-						    p->subnet, p->plan, err) < 0)
+	if (p->new_network && add_network(p, err) < 0)
 		return -1;
 	for (size_t i = 0; i < config->node_count; i++) {
 		if (add_node(p, &config->nodes[i], (int)i + 1, err) < 0)
@@ -340,8 +351,7 @@ int cluster_plan_add_node(const struct cluster_ctx *ctx, const struct node_confi
 	if (rc == 0)
 		rc = add_image_checks(&p, node, 1, err);
 	if (rc == 0 && p.new_network)
-		rc = provider_plan_network(ctx->provider, ctx->name, p.network, p.subnet, &plan,
-					   err);
+		rc = add_network(&p, err);
 	if (rc == 0)
 		rc = add_node(&p, node, free_index(&p), err);
 	return finish(&p, &plan, rc, ret_plan, err);

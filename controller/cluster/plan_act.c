@@ -22,7 +22,7 @@ static struct step *add_own_step(struct acting *a, enum step_action action, cons
 
 	if (!step || !step_set_run_dir(step, node->run_dir))
 		return NULL;
-	step->control_plane = node->role == NODE_CONTROL_PLANE;
+	step->role = node->role;
 	return step;
 }
 

@@ -11,6 +11,7 @@
 static const char *const role_names[] = {
 	[NODE_CONTROL_PLANE] = "control-plane",
 	[NODE_WORKER] = "worker",
+	[NODE_LOAD_BALANCER] = "external-load-balancer",
 };
 
 static const char *const state_names[] = {
@@ -21,7 +22,7 @@ static const char *const state_names[] = {
 
 const char *node_role_name(enum node_role role)
 {
-	return role_names[role == NODE_WORKER];
+	return role_names[(size_t)role < ARRAY_LEN(role_names) ? role : NODE_WORKER];
 }
 
 bool node_role_parse(const char *s, enum node_role *ret)
@@ -57,9 +58,10 @@ struct node *node_new(const char *name, const char *cluster, enum node_role role
 	node->engine_id = strdup("");
 	node->image = strdup("");
 	node->ip = strdup("");
+	node->ip6 = strdup("");
 	node->state_text = strdup("");
 	if (!node->name || !node->cluster || !node->provider || !node->run_dir ||
-	    !node->engine_id || !node->image || !node->ip || !node->state_text)
+	    !node->engine_id || !node->image || !node->ip || !node->ip6 || !node->state_text)
 		return NULL;
 	return TAKE(node);
 }
@@ -89,6 +91,7 @@ void node_free(struct node *node)
 	free(node->engine_id);
 	free(node->image);
 	free(node->ip);
+	free(node->ip6);
 	free(node->state_text);
 	free(node->run_dir);
 	free(node);

@@ -13,7 +13,7 @@
 
 struct client;
 
-enum node_role { NODE_CONTROL_PLANE, NODE_WORKER };
+enum node_role { NODE_CONTROL_PLANE, NODE_WORKER, NODE_LOAD_BALANCER };
 
 /* CN-220: the engine's words mapped to ours. */
 enum node_state {
@@ -40,7 +40,8 @@ struct node {
 	char *provider;  /* "podman" */
 	char *engine_id; /* the engine's id of the container, "" when not asked */
 	char *image;
-	char *ip; /* "" when it has none */
+	char *ip;  /* IPv4; "" when it has none */
+	char *ip6; /* "" when it has none */
 	enum node_state state;
 	char *state_text;   /* the engine's own word */
 	int64_t created_ns; /* wall clock; 0: unknown */
@@ -84,7 +85,8 @@ int node_client(struct node *node, struct client **ret_client, struct err *err);
 /* "<run_dir>/agent.sock"; ERR_INVALID_ARGUMENT when it does not fit a sockaddr_un. */
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err);
 
-const char *node_role_name(enum node_role role); /* "control-plane", "worker" */
+const char *node_role_name(
+	enum node_role role); /* "control-plane", "worker", "external-load-balancer" (CN-083) */
 bool node_role_parse(const char *s, enum node_role *ret);
 const char *node_state_name(enum node_state state); /* "running", ... */
 

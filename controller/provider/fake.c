@@ -131,8 +131,8 @@ static int fake_networks(struct provider *p, struct deadline by, struct network_
 	return fake_record_each("network", network_one, list, err);
 }
 
-static int fake_plan_network(struct provider *p, const char *cluster, const char *network,
-			     const char *subnet, struct plan *plan, struct err *err)
+static int fake_plan_network(struct provider *p, const struct network_spec *spec, struct plan *plan,
+			     struct err *err)
 {
 	struct step *step = plan_add(plan, STEP_NETWORK_CREATE, NULL);
 
@@ -141,9 +141,9 @@ static int fake_plan_network(struct provider *p, const char *cluster, const char
 		return err_oom(err);
 	strv_add(&step->argv, "fake");
 	strv_add(&step->argv, "network-create");
-	strv_add(&step->argv, network);
-	strv_addf(&step->argv, "--subnet=%s", subnet);
-	strv_addf(&step->argv, "--cluster=%s", cluster);
+	strv_add(&step->argv, spec->name);
+	strv_addf(&step->argv, "--subnet=%s", spec->subnet);
+	strv_addf(&step->argv, "--cluster=%s", spec->cluster);
 	return 0;
 }
 

@@ -128,8 +128,8 @@ static int podman_plan_create(struct provider *p, const struct node_spec *spec, 
 	return 0;
 }
 
-static int podman_plan_network(struct provider *p, const char *cluster, const char *network,
-			       const char *subnet, struct plan *plan, struct err *err)
+static int podman_plan_network(struct provider *p, const struct network_spec *spec,
+			       struct plan *plan, struct err *err)
 {
 	struct step *step = plan_add(plan, STEP_NETWORK_CREATE, NULL);
 
@@ -140,12 +140,12 @@ static int podman_plan_network(struct provider *p, const char *cluster, const ch
 							      "--driver=bridge", NULL };
 	     *word; word++)
 		strv_add(&step->argv, *word);
-	if (*subnet)
-		strv_addf(&step->argv, "--subnet=%s", subnet);
-	strv_addf(&step->argv, "--label=" OCI_LABEL_CLUSTER "=%s", cluster);
+	if (*spec->subnet)
+		strv_addf(&step->argv, "--subnet=%s", spec->subnet);
+	strv_addf(&step->argv, "--label=" OCI_LABEL_CLUSTER "=%s", spec->cluster);
 	strv_add(&step->argv, "--label=" OCI_LABEL_CREATED_BY "=" OCI_CREATED_BY);
 	strv_add(&step->argv, "--");
-	strv_add(&step->argv, network);
+	strv_add(&step->argv, spec->name);
 	return 0;
 }
 

@@ -173,14 +173,18 @@ static int check_image(const char *image, struct err *err)
 	return err_explain(err, "IMAGE_INVALID", NULL);
 }
 
-int provider_plan_network(struct provider *provider, const char *cluster, const char *network,
-			  const char *subnet, struct plan *plan, struct err *err)
+int provider_plan_network(struct provider *provider, const struct network_spec *spec,
+			  struct plan *plan, struct err *err)
 {
-	if (check_name("network", network, err) < 0)
+	if (check_name("network", spec->name, err) < 0)
 		return -1;
-	return plan_checked(
-		provider, plan,
-		provider->ops->plan_network(provider, cluster, network, subnet, plan, err), err);
+	return plan_checked(provider, plan, provider->ops->plan_network(provider, spec, plan, err),
+			    err);
+}
+
+void provider_set_engine(struct provider *provider, const struct engine_info *engine)
+{
+	provider->engine = *engine;
 }
 
 int provider_plan_image(struct provider *provider, const char *image, struct plan *plan,

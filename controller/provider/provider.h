@@ -45,14 +45,30 @@ struct node_spec {
 	int index; /* place in the cluster, from 1 (CN-081) */
 	const char *image;
 	const char *ip;      /* static address, "" for none */
+	const char *ip6;     /* the same of IPv6 */
 	const char *network; /* "" for the engine's default */
 	const char *run_dir;
 	const struct mount_config *mounts;
 	size_t mount_count;
 	const struct port_mapping *ports; /* host ports already chosen */
 	size_t port_count;
-	const struct kv_list *env;    /* sorted by key; may be NULL */
-	const struct kv_list *labels; /* user's node labels; may be NULL */
+	const struct kv_list *env;     /* sorted by key; may be NULL */
+	const struct kv_list *labels;  /* user's node labels; may be NULL */
+	int64_t memory_bytes;          /* 0: no limit (CN-002) */
+	int64_t cpus_milli;            /* thousandths of a CPU; 0: no limit */
+	const char *gpus;              /* "", "all", "nvidia", "nvidia.com", "amd" (CN-019) */
+	const struct strv *dns_search; /* NULL: as the host; empty: none (CN-036) */
+	const char *preload;           /* archive on the host to put on /var, "" for none */
+	int agent_port;                /* publish the agent's TLS port on 127.0.0.1: -1 no, 0 any */
+};
+
+/* A cluster's network to be made. */
+struct network_spec {
+	const char *cluster;
+	const char *name;
+	const char *subnet;  /* CIDR, "" leaves the choice to the engine */
+	const char *subnet6; /* CIDR; "": no IPv6 */
+	int mtu;             /* 0: the engine's own (CN-052) */
 };
 
 /* Opens the provider called 'name' ("podman", "fake"); NULL: $BERTH_PROVIDER's place is the
@@ -110,9 +126,9 @@ static inline __attribute__((unused)) void cleanup_network_list(struct network_l
 	network_list_release(list);
 }
 
-/* Pure: each appends its steps to 'plan'. 'subnet' is CIDR, "" leaves the choice to the engine. */
-int provider_plan_network(struct provider *provider, const char *cluster, const char *network,
-			  const char *subnet, struct plan *plan, struct err *err);
+/* Pure: each appends its steps to 'plan'. */
+int provider_plan_network(struct provider *provider, const struct network_spec *spec,
+			  struct plan *plan, struct err *err);
 int provider_plan_image(struct provider *provider, const char *image, struct plan *plan,
 			struct err *err);
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
@@ -141,7 +157,22 @@ struct engine_info {
 	char controllers[256]; /* delegated to it, blank-separated */
 	char storage[512]; /* directory of its images and containers, as this host sees it; "" */
 	bool rootless;
+	bool remote;         /* runs on another host (DOCKER_HOST, CONTAINER_HOST, a context) */
+	char host[256];      /* that host's name, "" when not remote (CN-232) */
+	char os_type[16];    /* "linux" */
+	char driver[32];     /* of storage: "overlay" */
+	char backing_fs[32]; /* "extfs", "xfs" ...; "" */
+	int cpus;
+	int64_t memory_bytes;
+	bool memory_limit; /* these limits hold when asked for (CN-022, CN-023) */
+	bool swap_limit;
+	bool cpu_limit;
+	bool userns_remap; /* docker's (CN-025) */
 };
+
+/* What plans go by besides the host's facts; copied. Without it they suppose a local engine where every
+ * limit holds (--dry-run without an engine). */
+void provider_set_engine(struct provider *provider, const struct engine_info *engine);
 
 /* By one spawn. */
 int provider_info(struct provider *provider, struct deadline by, struct engine_info *ret,

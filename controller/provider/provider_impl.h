@@ -34,8 +34,8 @@ struct provider_ops {
 			struct err *err);
 
 	/* Pure. See provider_plan_network(). */
-	int (*plan_network)(struct provider *p, const char *cluster, const char *network,
-			    const char *subnet, struct plan *plan, struct err *err);
+	int (*plan_network)(struct provider *p, const struct network_spec *spec, struct plan *plan,
+			    struct err *err);
 	/* Pure. See provider_plan_image(). */
 	int (*plan_image)(struct provider *p, const char *image, struct plan *plan,
 			  struct err *err);
@@ -63,6 +63,7 @@ struct provider_ops {
 struct provider {
 	const struct provider_ops *ops;
 	struct host_facts facts;
+	struct engine_info engine;         /* see provider_set_engine() */
 	const struct interrupt *interrupt; /* may be NULL */
 };
 

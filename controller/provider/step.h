@@ -3,6 +3,7 @@
  * A plan: what will be done to the engine, as pure data. Made by the cluster room and a provider
  * together, printed by --dry-run, carried out by cluster/apply.c (DESIGN.md section 1).
  */
+#include "controller/node/node.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
 
@@ -30,11 +31,11 @@ struct step {
 	char *id;   /* unique in the plan: "create/berth-worker" */
 	char *node; /* "" when the step is the cluster's */
 	enum step_action action;
-	struct strv argv;   /* exactly what would be executed; empty for steps of our own */
-	struct strv after;  /* ids that must have succeeded first */
-	bool best_effort;   /* a failure is reported and does not stop the rest */
-	char *run_dir;      /* host side of the node's /run/berth, for steps of our own; "" */
-	bool control_plane; /* the node's role, for what is remembered of it */
+	struct strv argv;    /* exactly what would be executed; empty for steps of our own */
+	struct strv after;   /* ids that must have succeeded first */
+	bool best_effort;    /* a failure is reported and does not stop the rest */
+	char *run_dir;       /* host side of the node's /run/berth, for steps of our own; "" */
+	enum node_role role; /* the node's, for what is remembered of it */
 };
 
 struct plan {

@@ -58,8 +58,13 @@ static int network(struct rig *rig, const char *subnet, struct err *err)
 {
 	struct plan plan = { 0 };
 
-	assert_int_equal(
-		provider_plan_network(rig->p, rig->cluster, rig->cluster, subnet, &plan, err), 0);
+	assert_int_equal(provider_plan_network(rig->p,
+					       &(struct network_spec){ .cluster = rig->cluster,
+								       .name = rig->cluster,
+								       .subnet = subnet,
+								       .subnet6 = "" },
+					       &plan, err),
+			 0);
 	return run_last(rig, &plan, err);
 }
 
@@ -258,8 +263,13 @@ static void overlapping_subnet_is_taken(void **state)
 	skip_unless_possible(rig);
 	snprintf(other, sizeof(other), "%s-other", rig->cluster);
 	assert_int_equal(network(rig, "192.168.241.0/24", &err), 0);
-	assert_int_equal(
-		provider_plan_network(rig->p, other, other, "192.168.241.0/24", &plan, &err), 0);
+	assert_int_equal(provider_plan_network(rig->p,
+					       &(struct network_spec){ .cluster = other,
+								       .name = other,
+								       .subnet = "192.168.241.0/24",
+								       .subnet6 = "" },
+					       &plan, &err),
+			 0);
 	assert_int_equal(run_last(rig, &plan, &err), -1);
 	assert_string_equal(err.reason, "SUBNET_TAKEN");
 }

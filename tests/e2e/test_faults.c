@@ -44,8 +44,7 @@ static void foreign_container_of_the_name_is_a_conflict(void **state)
 
 	(void)state;
 	snprintf(name, sizeof(name), "%s-control-plane", cluster);
-	id = e2e_stdout_of("podman", "create", "--name", name, "localhost/berth-node:latest",
-			   (char *)NULL);
+	id = e2e_stdout_of("podman", "create", "--name", name, e2e_image(), (char *)NULL);
 	output = e2e_run(60, "create", "cluster", "--name", cluster, (char *)NULL);
 	expect(&output, 4, name);
 	output = e2e_program(30, "podman", "rm", id, (char *)NULL);

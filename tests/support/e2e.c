@@ -89,6 +89,19 @@ static void add_words(struct strv *argv, const char *word, va_list ap)
 		va_end(ap_);                   \
 	} while (0)
 
+const char *e2e_image(void)
+{
+	const char *given = getenv("BERTH_TEST_IMAGE");
+
+	return given ? given : "localhost/berth-node:latest";
+}
+
+/* $BERTH_TEST_IMAGE is what the test's nodes are made of. */
+static bool makes_nodes(const char *word)
+{
+	return strcmp(word, "create") == 0 && getenv("BERTH_TEST_IMAGE");
+}
+
 static void begin_berth(struct strv *argv)
 {
 	strv_add(argv, e2e_berth());
@@ -102,6 +115,10 @@ struct e2e_output e2e_run(int timeout_s, const char *word, ...)
 
 	begin_berth(&argv);
 	COLLECT(argv, word);
+	if (makes_nodes(word)) {
+		strv_add(&argv, "--image");
+		strv_add(&argv, e2e_image());
+	}
 	return run(&argv, timeout_s);
 }
 

@@ -23,6 +23,9 @@ const char *e2e_berth(void);
 /* "e2e-<pid>-<what>": a cluster name nobody else has. Static storage per 'what'. */
 const char *e2e_cluster_name(const char *what);
 
+/* The node image under test: $BERTH_TEST_IMAGE, else the default one. */
+const char *e2e_image(void);
+
 /* The state directory of this run: a fresh one below /run, removed by e2e_clean(). */
 const char *e2e_state_dir(void);
 

@@ -91,7 +91,8 @@ static void new_call(enum habit habit, unsigned method, uint32_t timeout_ms)
 	rig.habit = habit;
 	req = malloc(sizeof(*req));
 	berth__node__v1__health_check_request__init(req);
-	assert_int_equal(call_new(&rig.agent, &target, id, timeout_ms, &req->base, &rig.call, &err),
+	assert_int_equal(call_new(&rig.agent, &target, ROLE_ADMIN, id, timeout_ms, &req->base,
+				  &rig.call, &err),
 			 0);
 	rig.call->answer = on_answer;
 	rig.call->answer_arg = &rig;

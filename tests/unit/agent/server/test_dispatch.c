@@ -54,7 +54,7 @@ static void a_newer_caller_is_told_to_update_the_node(void **state)
 
 	(void)state;
 	assert_int_equal(dispatch_find("berth.node.v1.Health", "Check", 99, &target, &err), 0);
-	assert_true(target.reads);
+	assert_int_equal(target.effect, METHOD_READS);
 	assert_int_equal(dispatch_find("berth.node.v1.Health", "Sing", 99, &target, &err), -1);
 	assert_non_null(strstr(err.advice, "newer"));
 }

@@ -100,7 +100,7 @@ static void a_failure_is_recorded_with_its_message(void **state)
 	struct rig *rig = *state;
 	struct err err;
 
-	rig->call.target.reads = true;
+	rig->call.target.effect = METHOD_READS;
 	err_set(&err, ERR_NOT_FOUND, 0, "no unit\nFAKE=1");
 	recorder_add(rig->recorder, &rig->call, &err);
 	assert_true(recorded(rig));
@@ -116,7 +116,7 @@ static void a_read_is_recorded_only_when_asked_for(void **state)
 {
 	struct rig *rig = *state;
 
-	rig->call.target.reads = true;
+	rig->call.target.effect = METHOD_READS;
 	recorder_add(rig->recorder, &rig->call, NULL);
 	assert_false(recorded(rig));
 	log_set_level(LOG_LEVEL_DEBUG);

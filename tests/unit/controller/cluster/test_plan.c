@@ -345,7 +345,7 @@ static void start_makes_the_run_directory_again(void **state)
 					  &err),
 			 0);
 	assert_string_equal(plan_find(&plan, "directory/a")->run_dir, "/s/nodes/x");
-	assert_true(plan_find(&plan, "directory/a")->control_plane);
+	assert_int_equal(plan_find(&plan, "directory/a")->role, NODE_CONTROL_PLANE);
 }
 
 /* CN-214 CN-237 */

@@ -233,7 +233,13 @@ static void other_steps_are_one_short_call_each(void **state)
 
 	(void)state;
 	assert_int_equal(provider_plan_image(p, "img:1", &plan, &err), 0);
-	assert_int_equal(provider_plan_network(p, "c", "c", "192.168.49.0/24", &plan, &err), 0);
+	assert_int_equal(provider_plan_network(p,
+					       &(struct network_spec){ .cluster = "c",
+								       .name = "c",
+								       .subnet = "192.168.49.0/24",
+								       .subnet6 = "" },
+					       &plan, &err),
+			 0);
 	assert_int_equal(provider_plan_act(p, STEP_CONTAINER_START, "n", 0, &plan, &err), 0);
 	assert_int_equal(provider_plan_act(p, STEP_CONTAINER_STOP, "n", 7, &plan, &err), 0);
 	assert_int_equal(provider_plan_act(p, STEP_CONTAINER_KILL, "n", 0, &plan, &err), 0);
@@ -275,7 +281,13 @@ static void names_that_could_be_options_are_refused(void **state)
 		assert_int_equal(err.code, ERR_INVALID_ARGUMENT);
 		assert_int_equal(
 			provider_plan_act(p, STEP_CONTAINER_DELETE, names[i], 0, &plan, &err), -1);
-		assert_int_equal(provider_plan_network(p, "c", names[i], "", &plan, &err), -1);
+		assert_int_equal(provider_plan_network(p,
+						       &(struct network_spec){ .cluster = "c",
+									       .name = names[i],
+									       .subnet = "",
+									       .subnet6 = "" },
+						       &plan, &err),
+				 -1);
 		assert_int_equal(provider_plan_network_delete(p, names[i], &plan, &err), -1);
 	}
 	assert_int_equal(provider_plan_image(p, "--rm", &plan, &err), -1);

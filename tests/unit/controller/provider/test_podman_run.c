@@ -47,13 +47,14 @@ static int tear_down(void **state)
 static const struct step *act(struct rig *rig, enum step_action action)
 {
 	struct err err;
+	const struct network_spec network = {
+		.cluster = "c", .name = "c", .subnet = "10.0.0.0/24", .subnet6 = ""
+	};
 
 	if (action == STEP_IMAGE_CHECK)
 		assert_int_equal(provider_plan_image(rig->podman, "img", &rig->plan, &err), 0);
 	else if (action == STEP_NETWORK_CREATE)
-		assert_int_equal(provider_plan_network(rig->podman, "c", "c", "10.0.0.0/24",
-						       &rig->plan, &err),
-				 0);
+		assert_int_equal(provider_plan_network(rig->podman, &network, &rig->plan, &err), 0);
 	else
 		assert_int_equal(provider_plan_act(rig->podman, action, "n", 0, &rig->plan, &err),
 				 0);

@@ -78,6 +78,35 @@ static void reads_are_known_from_the_proto(void **state)
 	assert_false(method_reads("berth.node.v1.Pods", "Apply"));
 	assert_false(method_reads("berth.node.v1.Units", "Start"));
 	assert_false(method_reads("berth.node.v1.Nothing", "List"));
+	assert_int_equal(method_effect("berth.node.v1.Units", "Stop"), METHOD_REPEATABLE);
+	assert_int_equal(method_effect("berth.node.v1.Units", "Restart"), METHOD_ONCE);
+	assert_int_equal(method_effect("berth.node.v1.Nothing", "List"), METHOD_ONCE);
+}
+
+/* S4 */
+static void a_reader_may_look_and_nothing_else(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_int_equal(method_check_role("berth.node.v1.Health", "Check", ROLE_READ, &err), 0);
+	assert_int_equal(method_check_role("berth.node.v1.Units", "Stop", ROLE_READ, &err), -1);
+	assert_int_equal(err.code, ERR_PERMISSION_DENIED);
+	assert_string_equal(err.reason, "ROLE_TOO_LOW");
+	assert_int_equal(method_check_role("berth.node.v1.Units", "Stop", ROLE_ADMIN, &err), 0);
+	assert_int_equal(method_check_role("berth.node.v1.Nothing", "List", ROLE_READ, &err), -1);
+}
+
+static void role_names_go_both_ways(void **state)
+{
+	enum method_role role = ROLE_ADMIN;
+
+	(void)state;
+	assert_true(method_role_parse("read", &role));
+	assert_int_equal(role, ROLE_READ);
+	assert_string_equal(method_role_name(ROLE_ADMIN), "admin");
+	assert_false(method_role_parse("operator", &role));
+	assert_int_equal(role, ROLE_READ);
 }
 
 int main(void)
@@ -88,6 +117,8 @@ int main(void)
 		cmocka_unit_test(a_code_from_the_future_is_unknown),
 		cmocka_unit_test(control_characters_of_a_hostile_node_are_disarmed),
 		cmocka_unit_test(reads_are_known_from_the_proto),
+		cmocka_unit_test(a_reader_may_look_and_nothing_else),
+		cmocka_unit_test(role_names_go_both_ways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
