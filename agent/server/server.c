@@ -45,6 +45,7 @@ struct server {
 	struct recorder *recorder;
 	struct call *calls; /* not yet answered */
 	size_t in_flight;
+	bool stopping;           /* what is answered now is not how the calls ended */
 	sd_event_source *backup; /* fires when a handler is late */
 	sd_event_source *forget; /* drops old replies */
 };
@@ -138,11 +139,12 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 		make_reply(call->id, sizeof(call->id), msg, &err, &spare, &len);
 	bool first = replay_count(server->replay) == 0;
 
+	bool keep = call->target.effect != METHOD_READS && !server->stopping;
+
 	DL_DELETE(server->calls, call);
 	server->in_flight--;
 	limits_leave(call->limits, call->class);
-	replay_finish(server->replay, call->id, call->target.effect == METHOD_READS ? NULL : bytes,
-		      len);
+	replay_finish(server->replay, call->id, keep ? bytes : NULL, len);
 	if (first && replay_count(server->replay) > 0)
 		forget_arm(server);
 	for (w = call->waiters; w; w = next) {
@@ -260,11 +262,19 @@ static int start_call(struct door *door, struct worker *w, const Berth__Node__V1
 	call->recorder = server->recorder;
 	DL_APPEND(server->calls, call);
 	server->in_flight++;
-	if (replay_begin(server->replay, call->id, digest, call, err) < 0)
+	if (replay_begin(server->replay, call->id, digest, target.effect, call, err) < 0)
 		log_debug("call will not be joined: %s", err->msg);
 	backup_arm(server, backup_ms(call));
 	call_invoke(call);
 	return 0;
+}
+
+static int outcome_unknown(const char *method, struct err *err)
+{
+	err_set(err, ERR_ABORTED, 0,
+		"the agent was restarted during %.80s; whether it was done is unknown", method);
+	return err_explain(err, "OUTCOME_UNKNOWN",
+			   "Look at the node's state before you repeat the command.");
 }
 
 /* A request that was seen before joins the running call or gets the same reply. */
@@ -282,7 +292,7 @@ static int serve(struct door *door, struct worker *w, const Berth__Node__V1__Req
 	else if (found.reply)
 		worker_send(w, found.reply, found.reply_len);
 	else
-		return -1;
+		return found.lost ? outcome_unknown(req->method, err) : -1;
 	return 0;
 }
 
@@ -333,6 +343,21 @@ static int lock_private_dir(struct server *server, const char *dir, struct err *
 	return 0;
 }
 
+/* An agent whose disk is read-only serves all the same: that is how one finds out. */
+static int open_replay(struct server *server, const char *state_dir, struct err *err)
+{
+	cleanup_free char *path = text_format("%s/calls", state_dir);
+
+	if (!path)
+		return err_oom(err);
+	if (mkdir(state_dir, 0700) < 0 && errno != EEXIST)
+		log_debug("make directory '%s': %m", state_dir);
+	if (replay_new(&replay_limits_default, path, &server->replay, err) == 0)
+		return 0;
+	log_note("calls are not remembered across a restart: %s", err->msg);
+	return replay_new(&replay_limits_default, NULL, &server->replay, err);
+}
+
 static int open_door(struct server *server, enum method_role role, struct err *err)
 {
 	struct door *door = &server->doors[role];
@@ -376,11 +401,12 @@ int server_open(struct agent *agent, struct server **ret_server, struct err *err
 	server->agent = agent;
 	server->lock_fd = -1;
 	if (lock_private_dir(server, agent->config.private_dir, err) < 0 ||
-	    replay_new(&replay_limits_default, &server->replay, err) < 0 ||
+	    open_replay(server, agent->config.state_dir, err) < 0 ||
 	    recorder_new(JOURNAL_SOCKET, &server->recorder, err) < 0 ||
 	    add_timers(server, err) < 0 || open_door(server, ROLE_ADMIN, err) < 0 ||
 	    open_door(server, ROLE_READ, err) < 0)
 		return -1;
+	forget_arm(server); /* the journal may have told of some */
 	*ret_server = TAKE(server);
 	return 0;
 }
@@ -390,6 +416,7 @@ static void answer_all(struct server *server)
 	struct call *call, *next;
 	struct err err;
 
+	server->stopping = true;
 	err_set(&err, ERR_UNAVAILABLE, 0, "the agent is stopping");
 	err_explain(&err, "AGENT_STOPPING", NULL);
 	DL_FOREACH_SAFE(server->calls, call, next)
