@@ -73,7 +73,9 @@ static void count_unit(const Berth__Node__V1__UnitActionReply *reply, void *arg)
 	++*(int *)arg;
 }
 
-static int restart(struct client *client, const char *unit, int64_t ms, struct err *err)
+enum verb { RESTART /* once */, START /* repeatable */ };
+
+static int act(struct client *client, enum verb verb, const char *unit, int64_t ms, struct err *err)
 {
 	Berth__Node__V1__UnitActionRequest req = BERTH__NODE__V1__UNIT_ACTION_REQUEST__INIT;
 	struct rpc rpc =
@@ -81,14 +83,23 @@ static int restart(struct client *client, const char *unit, int64_t ms, struct e
 	int count = 0;
 
 	req.name = (char *)unit;
-	berth__node__v1__units__restart(&rpc.base, &req, count_unit, &count);
+	if (verb == RESTART)
+		berth__node__v1__units__restart(&rpc.base, &req, count_unit, &count);
+	else
+		berth__node__v1__units__start(&rpc.base, &req, count_unit, &count);
 	assert_int_equal(count, rpc.result == 0);
 	return rpc.result;
+}
+
+static int restart(struct client *client, const char *unit, int64_t ms, struct err *err)
+{
+	return act(client, RESTART, unit, ms, err);
 }
 
 /* A call on a thread of its own. */
 struct background {
 	pthread_t thread;
+	enum verb verb;
 	const char *unit;
 	int64_t ms;
 	bool patient;
@@ -108,14 +119,15 @@ static void *run_background(void *arg)
 	if (!b->patient)
 		b->connected = check(client, 2000, &b->err) == 0;
 	begin_ms = clock_now_ms();
-	b->result = restart(client, b->unit, b->ms, &b->err);
+	b->result = act(client, b->verb, b->unit, b->ms, &b->err);
 	b->took_ms = clock_now_ms() - begin_ms;
 	return NULL;
 }
 
-static void begin(struct background *b, const char *unit, int64_t ms, bool patient)
+static void begin(struct background *b, enum verb verb, const char *unit, int64_t ms, bool patient)
 {
 	memset(b, 0, sizeof(*b));
+	b->verb = verb;
 	b->unit = unit;
 	b->ms = ms;
 	b->patient = patient;
@@ -150,7 +162,7 @@ static void a_call_survives_the_death_of_the_agent(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
-		begin(&b, "slow", 10000, false);
+		begin(&b, START, "slow", 10000, false);
 		wait_asked(&b);
 		agent_process_kill(&agent);
 		agent_process_respawn(&agent);
@@ -162,12 +174,30 @@ static void a_call_survives_the_death_of_the_agent(void **state)
 	}
 }
 
+/* S8: asked again, the agent knows that it began, and nobody knows the rest */
+static void a_call_that_must_not_happen_twice_is_not_repeated(void **state)
+{
+	struct background b;
+
+	(void)state;
+	begin(&b, RESTART, "slow", 10000, false);
+	wait_asked(&b);
+	agent_process_kill(&agent);
+	agent_process_respawn(&agent);
+	end(&b);
+	assert_int_equal(b.result, -1);
+	assert_int_equal(b.err.code, ERR_ABORTED);
+	assert_string_equal(b.err.reason, "OUTCOME_UNKNOWN");
+	assert_in_range(b.took_ms, 0, 5000);
+	agent_process_wait_answer(&agent);
+}
+
 static void the_deadline_says_when_the_outcome_is_unknown(void **state)
 {
 	struct background b;
 
 	(void)state;
-	begin(&b, "hang", 900, false);
+	begin(&b, RESTART, "hang", 900, false);
 	wait_asked(&b);
 	agent_process_kill(&agent);
 	end(&b);
@@ -224,7 +254,7 @@ static void a_patient_client_waits_for_the_agent(void **state)
 	(void)state;
 	agent_process_kill(&agent);
 	unlink(agent.socket);
-	begin(&b, "kubelet", 10000, true);
+	begin(&b, RESTART, "kubelet", 10000, true);
 	agent_process_respawn(&agent);
 	end(&b);
 	assert_int_equal(b.result, 0);
@@ -236,7 +266,7 @@ static void a_patient_client_gives_up_in_time(void **state)
 
 	(void)state;
 	agent_process_kill(&agent);
-	begin(&b, "kubelet", 400, true);
+	begin(&b, RESTART, "kubelet", 400, true);
 	end(&b);
 	assert_int_equal(b.result, -1);
 	assert_int_equal(b.err.code, ERR_DEADLINE_EXCEEDED);
@@ -502,6 +532,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_call_survives_the_death_of_the_agent),
+		TEST(a_call_that_must_not_happen_twice_is_not_repeated),
 		TEST(the_deadline_says_when_the_outcome_is_unknown),
 		TEST(a_dead_agent_is_told_at_once),
 		TEST(a_patient_client_waits_for_the_agent),
