@@ -216,10 +216,18 @@ static int check_envelope(const Berth__Node__V1__Request *req, struct err *err)
 	if (req->call_id.len != WIRE_CALL_ID_BYTES)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "a call id has %d bytes, not %zu",
 			       WIRE_CALL_ID_BYTES, req->call_id.len);
-	if (req->protocol == 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, 0,
-			       "the request names no protocol version");
-	return 0;
+	return wire_check_peer(WIRE_CONTROLLER, req->protocol, WIRE_PROTOCOL_LEAST, err);
+}
+
+static int check_cluster(const struct agent *agent, const char *cluster, struct err *err)
+{
+	if (!*cluster || !*agent->config.cluster || strcmp(cluster, agent->config.cluster) == 0)
+		return 0;
+	err_set(err, ERR_FAILED_PRECONDITION, 0,
+		"this node belongs to cluster '%s', the call is for one of '%.80s'",
+		agent->config.cluster, cluster);
+	return err_explain(err, "WRONG_CLUSTER",
+			   "See with 'berth get nodes' what has become of the node.");
 }
 
 /* A call of 'target' that does not run yet, but is counted. */
@@ -229,7 +237,8 @@ static int make_call(struct door *door, const struct dispatch_target *target,
 	enum limit_class class = limits_class(req->service, target->effect);
 	ProtobufCMessage *msg;
 
-	if (wire_unpack(target->method->input, req->payload.data, req->payload.len, &msg, err) < 0)
+	if (wire_unpack_request(target->method->input, req->payload.data, req->payload.len, &msg,
+				err) < 0)
 		return err_wrap(err, "%s", target->method->name);
 	if (limits_enter(&door->limits, class, err) < 0) {
 		protobuf_c_message_free_unpacked(msg, NULL);
@@ -316,7 +325,9 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 			server->in_flight);
 		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
 		refuse(w, req->call_id.data, req->call_id.len, &err);
-	} else if (check_envelope(req, &err) < 0 || serve(door, w, req, &err) < 0) {
+	} else if (check_envelope(req, &err) < 0 ||
+		   check_cluster(server->agent, req->cluster, &err) < 0 ||
+		   serve(door, w, req, &err) < 0) {
 		refuse(w, req->call_id.data, req->call_id.len, &err);
 	}
 	protobuf_c_message_free_unpacked(msg, NULL);
