@@ -71,12 +71,14 @@ static bool flush(struct packer *p)
 	return len == 0 || sink(p, p->gathered, len);
 }
 
+/* Never fails for libarchive, which would not free all of what it has then; 'sink_failed' tells. */
 static la_ssize_t on_write(struct archive *out, void *arg, const void *bytes, size_t len)
 {
 	struct packer *p = arg;
-	bool ok = true;
+	bool ok = !p->sink_failed;
 
-	if (p->gathered_len + len > GATHER_BYTES)
+	(void)out;
+	if (ok && p->gathered_len + len > GATHER_BYTES)
 		ok = flush(p);
 	if (ok && len > GATHER_BYTES / 2) {
 		ok = flush(p) && sink(p, bytes, len);
@@ -84,10 +86,8 @@ static la_ssize_t on_write(struct archive *out, void *arg, const void *bytes, si
 		memcpy(p->gathered + p->gathered_len, bytes, len);
 		p->gathered_len += len;
 	}
-	if (ok)
-		return (la_ssize_t)len;
-	archive_set_error(out, EIO, "the archive cannot be written");
-	return -1;
+	p->sink_failed = p->sink_failed || !ok;
+	return (la_ssize_t)len;
 }
 
 static int archive_failed(struct packer *p, struct err *err)
@@ -133,7 +133,7 @@ static int write_header(struct packer *p, const struct stat *st, const char *lin
 	}
 	archive_entry_free(sparse);
 	archive_entry_free(entry);
-	if (rc < ARCHIVE_WARN)
+	if (rc < ARCHIVE_WARN || p->sink_failed)
 		return archive_failed(p, err);
 	p->totals.entries++;
 	return 0;
@@ -141,7 +141,7 @@ static int write_header(struct packer *p, const struct stat *st, const char *lin
 
 static int put(struct packer *p, const void *bytes, size_t len, struct err *err)
 {
-	if (archive_write_data(p->out, bytes, len) != (la_ssize_t)len)
+	if (archive_write_data(p->out, bytes, len) != (la_ssize_t)len || p->sink_failed)
 		return archive_failed(p, err);
 	p->totals.bytes += len;
 	return 0;
@@ -387,10 +387,10 @@ static int pack_all(struct packer *p, struct err *err)
 	snprintf(p->path, sizeof(p->path), "%s", p->pack->name);
 	if (pack_top(p, err) < 0) {
 		/* No end of the archive: it is broken off, and looks it. */
-		archive_write_fail(p->out);
+		p->sink_failed = true;
 		return -1;
 	}
-	if (archive_write_close(p->out) != ARCHIVE_OK)
+	if (archive_write_close(p->out) != ARCHIVE_OK || p->sink_failed)
 		return archive_failed(p, err);
 	return flush(p) ? 0 : -1;
 }
