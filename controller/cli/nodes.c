@@ -302,6 +302,21 @@ int nodes_select(struct invocation *inv, enum nodes_default fallback, struct nod
 	return 0;
 }
 
+int nodes_named(struct invocation *inv, const char *name, struct node_list *ret_list,
+		struct err *err)
+{
+	const struct options *said = inv->opt;
+	struct options named = *said;
+	char *words[] = { (char *)name, NULL };
+	int result;
+
+	named.nodes = (struct strv){ .items = words, .count = 1 };
+	inv->opt = &named;
+	result = nodes_select(inv, NODES_ONE, ret_list, err);
+	inv->opt = said;
+	return result;
+}
+
 /* --- calls ----------------------------------------------------------------------------------------- */
 
 static int not_running(const struct node *node, struct err *err)

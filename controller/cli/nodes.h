@@ -30,6 +30,10 @@ int nodes_select(struct invocation *inv, enum nodes_default fallback, struct nod
 int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist,
 	       struct node_list *ret_list, struct err *err);
 
+/* The one node of that name, as nodes_select() would find it behind -N. */
+int nodes_named(struct invocation *inv, const char *name, struct node_list *ret_list,
+		struct err *err);
+
 /* The agent of a node, borrowed. ERR_UNAVAILABLE reason NODE_NOT_RUNNING when the engine has said so
  * already. */
 int nodes_client(struct node *node, struct client **ret_client, struct err *err);
