@@ -176,8 +176,8 @@ int child_stream_open(struct streams *streams, const struct child_spec *spec, en
 {
 	cleanup_with(child) struct child *c = NULL;
 
-	if (streams_count(streams) >= STREAMS_MAX)
-		return streams_full(err);
+	if (streams_make_room(streams, err) < 0)
+		return -1;
 	c = child_new(streams, spec);
 	if (!c)
 		return err_oom(err);

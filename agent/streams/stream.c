@@ -129,6 +129,7 @@ static void answer_read(struct stream *s, size_t max, stream_read_fn *done, void
 	read.count = ring_look(&s->out, max, pieces, &read.next_offset);
 	if (s->finished && read.next_offset == s->out.end)
 		read.end = &s->end;
+	s->end_told |= read.end != NULL;
 	done(arg, &read, NULL);
 }
 

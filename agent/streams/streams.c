@@ -120,8 +120,18 @@ size_t streams_count(const struct streams *streams)
 	return streams->count;
 }
 
-int streams_full(struct err *err)
+int streams_make_room(struct streams *streams, struct err *err)
 {
+	struct stream *s;
+
+	if (streams->count < STREAMS_MAX)
+		return 0;
+	DL_FOREACH (streams->all, s) {
+		if (s->end_told && !s->waiters) {
+			stream_close(s);
+			return 0;
+		}
+	}
 	err_set(err, ERR_RESOURCE_EXHAUSTED, 0, "the agent has %d sessions open already",
 		STREAMS_MAX);
 	return err_explain(err, "TOO_MANY_STREAMS", "End some of them, then try again.");
@@ -132,8 +142,8 @@ int stream_new(struct streams *streams, const struct stream_ops *ops, void *sour
 {
 	cleanup_free struct stream *s = NULL;
 
-	if (streams->count >= STREAMS_MAX)
-		return streams_full(err);
+	if (streams_make_room(streams, err) < 0)
+		return -1;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_oom(err);

@@ -47,6 +47,7 @@ struct stream {
 	struct ring out;
 	bool source_waits; /* for room */
 	bool finished;
+	bool end_told; /* somebody has read to the end */
 	struct stream_end end;
 
 	uint64_t in_offset; /* input that was taken */
@@ -74,8 +75,9 @@ void streams_work_later(struct stream *s);
 /* Sees to it that the timer fires at 'at_ms' or before. */
 void streams_wake_by(struct streams *streams, int64_t at_ms);
 
-/* ERR_RESOURCE_EXHAUSTED, reason TOO_MANY_STREAMS. Returns -1. */
-int streams_full(struct err *err);
+/* Room for one more session, if need be that of one that has told its end. ERR_RESOURCE_EXHAUSTED, reason
+ * TOO_MANY_STREAMS. */
+int streams_make_room(struct streams *streams, struct err *err);
 
 /* stream.c: answers who can be answered, and tells the source that there is room. */
 void stream_work(struct stream *s);

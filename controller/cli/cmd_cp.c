@@ -2,7 +2,7 @@
  * cp: a tar stream between here and a node, or between two nodes. What a node sends is unpacked as
  * strictly here as there (security-faults.md A5): a node may be anybody's.
  */
-#include "controller/cli/cmd_session.h"
+#include "controller/cli/cmd_transfer.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/client/stream.h"
@@ -67,7 +67,7 @@ static int node_has_directory(const struct copy *copy, struct client *client, co
 			      bool *ret, struct err *err)
 {
 	struct rpc rpc = rpc_to(client, &berth__node__v1__files__descriptor,
-				session_call_by(copy->inv), err);
+				transfer_call_by(copy->inv), err);
 	Berth__Node__V1__FileListRequest req = BERTH__NODE__V1__FILE_LIST_REQUEST__INIT;
 	bool is_directory = false;
 
@@ -83,13 +83,13 @@ static int open_out(const struct copy *copy, struct client *client,
 		    struct client_stream **ret_stream, struct err *err)
 {
 	struct rpc rpc = rpc_to(client, &berth__node__v1__files__descriptor,
-				session_call_by(copy->inv), err);
+				transfer_call_by(copy->inv), err);
 	Berth__Node__V1__FileCopyOutRequest req = BERTH__NODE__V1__FILE_COPY_OUT_REQUEST__INIT;
-	struct session_id id = { 0 };
+	struct transfer_id id = { 0 };
 
 	req.path = (char *)copy->from.path;
 	req.follow_links = true;
-	berth__node__v1__files__copy_out(&rpc.base, &req, session_note_id, &id);
+	berth__node__v1__files__copy_out(&rpc.base, &req, transfer_note_id, &id);
 	if (rpc.result < 0)
 		return -1;
 	return client_stream_open(client, id.bytes, id.len, ret_stream, err);
@@ -99,9 +99,9 @@ static int open_in(const struct copy *copy, struct client *client,
 		   struct client_stream **ret_stream, struct err *err)
 {
 	struct rpc rpc = rpc_to(client, &berth__node__v1__files__descriptor,
-				session_call_by(copy->inv), err);
+				transfer_call_by(copy->inv), err);
 	Berth__Node__V1__FileCopyInRequest req = BERTH__NODE__V1__FILE_COPY_IN_REQUEST__INIT;
-	struct session_id id = { 0 };
+	struct transfer_id id = { 0 };
 	struct copy_target target;
 	bool is_directory;
 
@@ -110,7 +110,7 @@ static int open_in(const struct copy *copy, struct client *client,
 		return -1;
 	req.directory = target.directory;
 	req.name = target.name;
-	berth__node__v1__files__copy_in(&rpc.base, &req, session_note_id, &id);
+	berth__node__v1__files__copy_in(&rpc.base, &req, transfer_note_id, &id);
 	if (rpc.result < 0)
 		return -1;
 	return client_stream_open(client, id.bytes, id.len, ret_stream, err);
@@ -149,7 +149,7 @@ static void tell_skipped(const struct copy *copy, const struct copy_totals *tota
 static int copy_to_node(const struct copy *copy, struct client *client, struct err *err)
 {
 	cleanup_with(client_stream) struct client_stream *stream = NULL;
-	struct session_feed feed = { .inv = copy->inv };
+	struct transfer_feed feed = { .inv = copy->inv };
 	struct copy_pack pack = { .path = copy->from.path, .follow = true, .arg = &feed };
 	char name[COPY_NAME_BYTES];
 	struct copy_totals totals;
@@ -162,8 +162,8 @@ static int copy_to_node(const struct copy *copy, struct client *client, struct e
 		return -1;
 	feed.stream = stream;
 	pack.name = name;
-	pack.sink = session_feed_sink;
-	if (copy_pack(&pack, &totals, err) < 0 || session_feed_end(&feed, err) < 0)
+	pack.sink = transfer_feed_sink;
+	if (copy_pack(&pack, &totals, err) < 0 || transfer_feed_end(&feed, err) < 0)
 		return -1;
 	tell_skipped(copy, &totals);
 	return 0;
@@ -172,10 +172,10 @@ static int copy_to_node(const struct copy *copy, struct client *client, struct e
 static int copy_from_node(const struct copy *copy, struct client *client, struct err *err)
 {
 	cleanup_with(client_stream) struct client_stream *stream = NULL;
-	struct session_pull pull = { .inv = copy->inv };
+	struct transfer_pull pull = { .inv = copy->inv };
 	struct copy_target target;
 	struct copy_unpack unpack = { .name = target.name,
-				      .source = session_pull_source,
+				      .source = transfer_pull_source,
 				      .arg = &pull };
 	cleanup_fd int fd = -1;
 	struct copy_totals totals;
@@ -186,7 +186,7 @@ static int copy_from_node(const struct copy *copy, struct client *client, struct
 	pull.stream = stream;
 	unpack.dir_fd = fd;
 	result = copy_unpack(&unpack, &totals, err);
-	session_pull_release(&pull);
+	transfer_pull_release(&pull);
 	return result;
 }
 
@@ -195,8 +195,8 @@ static int copy_between(const struct copy *copy, struct client *client, struct e
 {
 	cleanup_with(client_stream) struct client_stream *from = NULL;
 	cleanup_with(client_stream) struct client_stream *to = NULL;
-	struct session_pull pull = { .inv = copy->inv };
-	struct session_feed feed = { .inv = copy->inv };
+	struct transfer_pull pull = { .inv = copy->inv };
+	struct transfer_feed feed = { .inv = copy->inv };
 	struct client *other;
 	const void *bytes;
 	ssize_t n;
@@ -206,12 +206,12 @@ static int copy_between(const struct copy *copy, struct client *client, struct e
 		return -1;
 	pull.stream = from;
 	feed.stream = to;
-	while ((n = session_pull_source(&pull, &bytes, err)) > 0) {
-		if (session_feed_sink(&feed, bytes, (size_t)n, err) < 0)
+	while ((n = transfer_pull_source(&pull, &bytes, err)) > 0) {
+		if (transfer_feed_sink(&feed, bytes, (size_t)n, err) < 0)
 			break;
 	}
-	session_pull_release(&pull);
-	return n == 0 ? session_feed_end(&feed, err) : -1;
+	transfer_pull_release(&pull);
+	return n == 0 ? transfer_feed_end(&feed, err) : -1;
 }
 
 static int copy_with(struct node *node, void *arg, struct json_object *rows, struct err *err)
@@ -229,16 +229,25 @@ static int copy_with(struct node *node, void *arg, struct json_object *rows, str
 	return copy_to_node(copy, client, err);
 }
 
+static int find_node(struct invocation *inv, char *name, struct node_list *ret_list,
+		     struct err *err)
+{
+	char *words[] = { name, NULL };
+	struct strv list = { .items = words, .count = 1 };
+
+	return nodes_select_words(inv, &list, NODES_ONE, ret_list, err);
+}
+
 static int run(struct copy *copy, struct err *err)
 {
 	cleanup_with(node_list) struct node_list primary = { 0 }, other = { 0 };
 	cleanup_json struct json_object *rows = NULL;
-	const char *from = copy->from.node;
-	const char *to = copy->to.node;
+	bool from = copy->from.node[0];
+	bool to = copy->to.node[0];
 
-	if (nodes_named(copy->inv, *from ? from : to, &primary, err) < 0)
+	if (find_node(copy->inv, from ? copy->from.node : copy->to.node, &primary, err) < 0)
 		return -1;
-	if (*from && *to && nodes_named(copy->inv, to, &other, err) < 0)
+	if (from && to && find_node(copy->inv, copy->to.node, &other, err) < 0)
 		return -1;
 	if (other.count)
 		copy->other = other.items[0];

@@ -111,6 +111,7 @@ extern const struct command cmd_unit_get;
 extern const struct command cmd_status;
 extern const struct command cmd_health;
 extern const struct command cmd_quiesce;
+extern const struct command cmd_exec;
 extern const struct command cmd_apply;
 extern const struct command cmd_pod_plan;
 extern const struct command cmd_cp;

@@ -85,6 +85,7 @@ void options_release(struct options *opt)
 	strv_release(&opt->files);
 	strv_release(&opt->packages);
 	strv_release(&opt->preloads);
+	strv_release(&opt->env);
 }
 
 const char *output_format_name(enum output_format format)

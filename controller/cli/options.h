@@ -27,11 +27,15 @@ struct options {
 	const char *tag;
 	const char *base;
 	const char *kubelet;
+	const char *container;
+	const char *directory;
+	const char *user;
 	struct strv nodes;
 	struct strv namespaces;
 	struct strv files;
 	struct strv packages;
 	struct strv preloads;
+	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
 	int verbose;
@@ -53,6 +57,8 @@ struct options {
 	bool wait_gone;
 	bool sandboxes;
 	bool client;
+	bool input;
+	bool tty;
 };
 
 enum option_type {

@@ -1,4 +1,4 @@
-#include "controller/cli/cmd_session.h"
+#include "controller/cli/cmd_transfer.h"
 
 #include <poll.h>
 #include <string.h>
@@ -10,21 +10,21 @@
 /* agent/copy/main.c: a helper's exit code is this and its error's. */
 #define EXIT_BASE 100
 
-struct deadline session_call_by(const struct invocation *inv)
+struct deadline transfer_call_by(const struct invocation *inv)
 {
-	return deadline_min(inv->by, deadline_in_ms(SESSION_CALL_MS));
+	return deadline_min(inv->by, deadline_in_ms(TRANSFER_CALL_MS));
 }
 
-void session_note_id(const Berth__Node__V1__StreamOpened *rep, void *arg)
+void transfer_note_id(const Berth__Node__V1__StreamOpened *rep, void *arg)
 {
-	struct session_id *id = arg;
+	struct transfer_id *id = arg;
 
 	id->len = rep->stream_id.len;
 	if (id->len == sizeof(id->bytes))
 		memcpy(id->bytes, rep->stream_id.data, id->len);
 }
 
-int session_check(const struct invocation *inv, struct err *err)
+int transfer_check(const struct invocation *inv, struct err *err)
 {
 	struct pollfd interrupted = { .fd = inv->interrupt ? inv->interrupt->fd : -1,
 				      .events = POLLIN };
@@ -53,8 +53,8 @@ static int end_error(const struct client_stream_end *end, struct err *err)
 
 static int keep_said(void *arg, int channel, const uint8_t *bytes, size_t len, struct err *err)
 {
-	struct session_feed *feed = arg;
-	size_t room = SESSION_SAID_MAX - feed->said.len;
+	struct transfer_feed *feed = arg;
+	size_t room = TRANSFER_SAID_MAX - feed->said.len;
 
 	(void)channel;
 	(void)err;
@@ -62,10 +62,10 @@ static int keep_said(void *arg, int channel, const uint8_t *bytes, size_t len, s
 	return 0;
 }
 
-static int look(struct session_feed *feed, struct deadline by, struct err *err)
+static int look(struct transfer_feed *feed, struct deadline by, struct err *err)
 {
 	feed->since_look = 0;
-	if (session_check(feed->inv, err) < 0 ||
+	if (transfer_check(feed->inv, err) < 0 ||
 	    client_stream_read(feed->stream, by, keep_said, feed, &feed->ended, &feed->end, err) <
 		    0)
 		return -1;
@@ -74,9 +74,9 @@ static int look(struct session_feed *feed, struct deadline by, struct err *err)
 	return 0;
 }
 
-int session_feed_sink(void *arg, const void *bytes, size_t len, struct err *err)
+int transfer_feed_sink(void *arg, const void *bytes, size_t len, struct err *err)
 {
-	struct session_feed *feed = arg;
+	struct transfer_feed *feed = arg;
 
 	feed->since_look += len;
 	if (!feed->ended && feed->since_look >= LOOK_BYTES &&
@@ -85,7 +85,7 @@ int session_feed_sink(void *arg, const void *bytes, size_t len, struct err *err)
 	return client_stream_write(feed->stream, bytes, len, feed->inv->by, err);
 }
 
-int session_feed_end(struct session_feed *feed, struct err *err)
+int transfer_feed_end(struct transfer_feed *feed, struct err *err)
 {
 	if (client_stream_write_end(feed->stream, feed->inv->by, err) < 0)
 		return -1;
@@ -100,7 +100,7 @@ int session_feed_end(struct session_feed *feed, struct err *err)
 
 static int keep_bytes(void *arg, int channel, const uint8_t *bytes, size_t len, struct err *err)
 {
-	struct session_pull *pull = arg;
+	struct transfer_pull *pull = arg;
 
 	if (channel != CLIENT_STREAM_OUT)
 		return 0;
@@ -108,14 +108,14 @@ static int keep_bytes(void *arg, int channel, const uint8_t *bytes, size_t len, 
 	return text_failed(&pull->bytes) ? err_oom(err) : 0;
 }
 
-ssize_t session_pull_source(void *arg, const void **ret_bytes, struct err *err)
+ssize_t transfer_pull_source(void *arg, const void **ret_bytes, struct err *err)
 {
-	struct session_pull *pull = arg;
+	struct transfer_pull *pull = arg;
 	struct client_stream_end end;
 
 	pull->bytes.len = 0;
 	while (!pull->ended && pull->bytes.len == 0) {
-		if (session_check(pull->inv, err) < 0 ||
+		if (transfer_check(pull->inv, err) < 0 ||
 		    client_stream_read(pull->stream, deadline_in_ms(WAIT_MS), keep_bytes, pull,
 				       &pull->ended, &end, err) < 0)
 			return -1;
@@ -126,7 +126,7 @@ ssize_t session_pull_source(void *arg, const void **ret_bytes, struct err *err)
 	return (ssize_t)pull->bytes.len;
 }
 
-void session_pull_release(struct session_pull *pull)
+void transfer_pull_release(struct transfer_pull *pull)
 {
 	text_release(&pull->bytes);
 }
