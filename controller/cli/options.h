@@ -27,13 +27,25 @@ struct options {
 	const char *tag;
 	const char *base;
 	const char *kubelet;
+	const char *memory;
+	const char *cpus;
+	const char *gpus;
+	const char *subnet;
+	const char *static_ip;
+	const char *network;
 	struct strv nodes;
 	struct strv namespaces;
 	struct strv files;
 	struct strv packages;
 	struct strv preloads;
-	int output;   /* enum output_format */
-	int progress; /* enum progress_mode */
+	struct strv env;
+	struct strv labels;
+	struct strv mounts;
+	struct strv publish;
+	struct strv dns_search;
+	int output;    /* enum output_format */
+	int progress;  /* enum progress_mode */
+	int ip_family; /* enum ip_family; -1: not given */
 	int verbose;
 	int64_t timeout_ms;
 	int64_t wait_ms;
@@ -48,6 +60,7 @@ struct options {
 	bool all;
 	bool all_namespaces;
 	bool retain;
+	bool allow_default_network;
 	bool force;
 	bool wait;
 	bool wait_gone;
