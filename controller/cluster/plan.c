@@ -219,6 +219,7 @@ static int add_node(struct planning *p, const struct node_config *node, int inde
 		.ip = ip,
 		.network = p->network,
 		.run_dir = run_dir,
+		.agent_port = -1,
 		.mounts = node->mounts,
 		.mount_count = node->mount_count,
 		.env = &p->env,
