@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 
 #include "agent/gate/gate.h"
+#include "agent/pods/freeze.h"
 #include "agent/pods/pods.h"
 #include "agent/runtime/runtime.h"
 #include "agent/server/notify.h"
@@ -81,6 +82,7 @@ static int open_backends(struct agent *agent, struct err *err)
 	    pods_open(config->state_dir, agent->loop, agent->units, agent->runtime, &agent->pods,
 		      err) < 0)
 		return -1;
+	pods_set_frozen(agent->pods, freeze_is_on(config->private_dir));
 	return monitor_open(agent, &agent->monitor, err);
 }
 

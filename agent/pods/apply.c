@@ -231,6 +231,10 @@ static int check_running(const struct pods *pods, struct err *err)
 {
 	if (!pods->paused)
 		return 0;
+	if (!pods->quiesced) {
+		err_set(err, ERR_FAILED_PRECONDITION, 0, "the node is paused");
+		return err_explain(err, "NODE_PAUSED", "'berth unpause node' lets it go on.");
+	}
 	err_set(err, ERR_FAILED_PRECONDITION, 0,
 		"the node was brought to rest, its pods are left alone");
 	return err_explain(err, "NODE_QUIESCED",

@@ -199,7 +199,24 @@ void pods_close(struct pods *pods)
 
 void pods_pause(struct pods *pods)
 {
-	pods->paused = true;
+	pods->quiesced = pods->paused = true;
+	relist_arm(pods);
+}
+
+void pods_set_frozen(struct pods *pods, bool frozen)
+{
+	bool was_paused = pods->paused;
+
+	pods->paused = frozen || pods->quiesced;
+	if (pods->paused == was_paused)
+		return;
+	if (pods->paused) {
+		relist_arm(pods);
+		return;
+	}
+	for (struct worker *w = pods->workers; w; w = w->next)
+		worker_kick(w);
+	pods->active_ms = clock_now_ms();
 	relist_arm(pods);
 }
 

@@ -77,5 +77,7 @@ void pods_wait(struct pods *pods, const char *namespace, const char *name, bool 
 /* Stops taking steps until the agent starts again (quiesce): a stopped container stays stopped, and
  * apply and delete are refused with reason NODE_QUIESCED. */
 void pods_pause(struct pods *pods);
+/* The same while the node is paused, until it is not; refused with reason NODE_PAUSED. */
+void pods_set_frozen(struct pods *pods, bool frozen);
 /* How many pods are wanted. */
 size_t pods_count(const struct pods *pods);

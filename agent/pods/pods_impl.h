@@ -45,7 +45,8 @@ struct pods {
 	char *volumes_dir;
 	char *logs_dir;
 	struct worker *workers;
-	bool paused;
+	bool paused;   /* no steps are taken */
+	bool quiesced; /* ... until the agent starts again */
 
 	bool kubelet_active;
 	int64_t kubelet_checked_ms; /* monotonic; 0: never */

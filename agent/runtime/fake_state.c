@@ -190,6 +190,7 @@ static void end_container(struct fake_container *c, int32_t code, int64_t at_ns)
 	if (c->state == RUNTIME_EXITED)
 		return;
 	c->state = RUNTIME_EXITED;
+	c->paused = false;
 	c->exit_code = code;
 	c->finished_ns = at_ns;
 }
@@ -240,6 +241,24 @@ static bool apply_remove(struct fake_state *s, const struct words *w)
 		return true;
 	container_release(c);
 	*c = s->containers[--s->container_count];
+	return true;
+}
+
+static bool apply_pause(struct fake_state *s, const struct words *w)
+{
+	struct fake_container *c = fake_find_container(s, w->at[0]);
+
+	if (c)
+		c->paused = c->state == RUNTIME_RUNNING;
+	return true;
+}
+
+static bool apply_unpause(struct fake_state *s, const struct words *w)
+{
+	struct fake_container *c = fake_find_container(s, w->at[0]);
+
+	if (c)
+		c->paused = false;
 	return true;
 }
 
@@ -298,6 +317,8 @@ static const struct verb {
 	{ "stop", 3, apply_stop },
 	{ "exit", 3, apply_exit },
 	{ "remove", 2, apply_remove },
+	{ "pause", 2, apply_pause },
+	{ "unpause", 2, apply_unpause },
 	{ "pull", 2, apply_pull },
 };
 

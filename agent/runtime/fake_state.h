@@ -13,6 +13,8 @@
  *	stop ID GRACE AT
  *	exit ID CODE AT
  *	remove ID AT
+ *	pause ID AT
+ *	unpause ID AT
  *	pull IMAGE AT
  *
  * AT is nanoseconds since the epoch; l: is a label, a: an annotation. A byte that is a blank, '%',
@@ -42,6 +44,7 @@ struct fake_container {
 	char *image;
 	uint32_t attempt;
 	enum runtime_state state;
+	bool paused; /* and 'state' says running, as CRI does */
 	int64_t created_ns;
 	int64_t started_ns;
 	int64_t finished_ns;

@@ -92,21 +92,37 @@ static int refusal_due(sd_event_source *source, void *userdata)
 
 /* 'done' must not come from within the call, a refusal's neither. Without memory to wait with it
  * does all the same: better than never. */
-static void refuse(struct runtime *rt, struct runtime_reply to, const char *what)
+static void refuse_with(struct runtime *rt, struct runtime_reply to, const struct err *err)
 {
 	cleanup_with(refusal) struct runtime_refusal *r = calloc(1, sizeof(*r));
-	struct err err;
 
-	err_set(&err, ERR_INVALID_ARGUMENT, 0, "the %s is missing", what);
 	if (!r || sd_event_add_defer(rt->loop, &r->source, refusal_due, r) < 0) {
-		runtime_reply_fail(&to, &err);
+		runtime_reply_fail(&to, err);
 		return;
 	}
 	r->rt = rt;
 	r->to = to;
-	r->err = err;
+	r->err = *err;
 	r->next = rt->refusals;
 	rt->refusals = TAKE(r);
+}
+
+static void refuse(struct runtime *rt, struct runtime_reply to, const char *what)
+{
+	struct err err;
+
+	err_set(&err, ERR_INVALID_ARGUMENT, 0, "the %s is missing", what);
+	refuse_with(rt, to, &err);
+}
+
+static void refuse_pause(struct runtime *rt, struct runtime_reply to)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNIMPLEMENTED, 0, "a runtime driven over %s cannot pause containers",
+		rt->ops->name);
+	err_explain(&err, "PAUSE_UNSUPPORTED", NULL);
+	refuse_with(rt, to, &err);
 }
 
 static bool is_missing(const char *s)
@@ -298,6 +314,37 @@ void runtime_stop_container(struct runtime *rt, const char *id, int64_t grace_s,
 		refuse(rt, reply_to_done(done, arg), "container's id");
 	else
 		rt->ops->stop_container(rt, id, grace_s < 0 ? 0 : grace_s, by, done, arg);
+}
+
+void runtime_pause_container(struct runtime *rt, const char *id, struct deadline by,
+			     runtime_done_fn *done, void *arg)
+{
+	if (is_missing(id))
+		refuse(rt, reply_to_done(done, arg), "container's id");
+	else if (!rt->ops->pause_container)
+		refuse_pause(rt, reply_to_done(done, arg));
+	else
+		rt->ops->pause_container(rt, id, by, done, arg);
+}
+
+void runtime_unpause_container(struct runtime *rt, const char *id, struct deadline by,
+			       runtime_done_fn *done, void *arg)
+{
+	if (is_missing(id))
+		refuse(rt, reply_to_done(done, arg), "container's id");
+	else if (!rt->ops->unpause_container)
+		refuse_pause(rt, reply_to_done(done, arg));
+	else
+		rt->ops->unpause_container(rt, id, by, done, arg);
+}
+
+void runtime_list_paused(struct runtime *rt, struct deadline by, runtime_containers_fn *done,
+			 void *arg)
+{
+	if (rt->ops->list_paused)
+		rt->ops->list_paused(rt, by, done, arg);
+	else
+		refuse_pause(rt, reply_to_containers(done, arg));
 }
 
 void runtime_remove_container(struct runtime *rt, const char *id, struct deadline by,

@@ -131,6 +131,17 @@ void runtime_start_container(struct runtime *rt, const char *id, struct deadline
  * already exited is success. */
 void runtime_stop_container(struct runtime *rt, const char *id, int64_t grace_s, struct deadline by,
 			    runtime_done_fn *done, void *arg);
+/* Freezes all processes of a running container, or lets them go on. Again is success (NS-066).
+ * ERR_NOT_FOUND when absent, ERR_FAILED_PRECONDITION when it does not run, ERR_UNIMPLEMENTED, reason
+ * PAUSE_UNSUPPORTED, where the runtime cannot. Stopping a paused one thaws it first (NS-067). */
+void runtime_pause_container(struct runtime *rt, const char *id, struct deadline by,
+			     runtime_done_fn *done, void *arg);
+void runtime_unpause_container(struct runtime *rt, const char *id, struct deadline by,
+			       runtime_done_fn *done, void *arg);
+/* The paused ones; every other list calls them running (NS-058). Of each only id, state and pid are
+ * known. */
+void runtime_list_paused(struct runtime *rt, struct deadline by, runtime_containers_fn *done,
+			 void *arg);
 /* ERR_FAILED_PRECONDITION for a running one; absent is success. */
 void runtime_remove_container(struct runtime *rt, const char *id, struct deadline by,
 			      runtime_done_fn *done, void *arg);

@@ -11,6 +11,7 @@
  *	exit0 exit1  exits at once with that code
  *	slow-stop    takes its whole grace to stop
  *	unstoppable  stops only with no grace
+ *	nopause      cannot be paused
  * and by files in the directory:
  *	down         every call is ERR_UNAVAILABLE
  *	hung         every call runs into its deadline
@@ -47,6 +48,7 @@ struct fake_call {
 	char *text; /* the id or reference to answer with; the filter's id of a list */
 	char *pod_uid;
 	bool one; /* a status: exactly the one with that id */
+	bool paused_only;
 	int (*finish)(struct fake_call *call, struct err *err);
 	struct err err;
 };
@@ -155,8 +157,13 @@ static void answer_containers(const struct fake_call *call)
 	struct err err;
 
 	for (size_t i = 0; list && i < s->container_count; i++) {
-		if (wanted_label(&s->containers[i].labels, call->pod_uid))
-			view_container(&s->containers[i], call->one, &list[count++]);
+		if (!wanted_label(&s->containers[i].labels, call->pod_uid) ||
+		    (call->paused_only && !s->containers[i].paused))
+			continue;
+		view_container(&s->containers[i], call->one, &list[count]);
+		if (call->paused_only)
+			list[count].state = RUNTIME_PAUSED;
+		count++;
 	}
 	if (list)
 		count = runtime_order_containers(list, count, call->text);
@@ -598,6 +605,51 @@ static void fake_stop_container(struct runtime *rt, const char *id, int64_t grac
 	settle(call, call->finish ? grace_s * 1000 : 0);
 }
 
+static void set_paused(struct runtime *rt, const char *verb, const char *id, struct deadline by,
+		       runtime_done_fn *done, void *arg)
+{
+	struct fake_call *call = begin(rt, verb, by, reply_to_done(done, arg));
+	struct fake_container *c;
+	struct text line = { 0 };
+
+	if (!call)
+		return;
+	c = fake_find_container(&call->fake->state, id);
+	if (!c)
+		return settle_failed(call, ERR_NOT_FOUND, "no container", id);
+	if (c->state != RUNTIME_RUNNING)
+		return settle_failed(call, ERR_FAILED_PRECONDITION, "not running", id);
+	if (strcmp(verb, "pause") == 0 && strstr(c->image, "nopause"))
+		return settle_failed(call, ERR_INTERNAL, "cannot be paused", id);
+	if (c->paused == (strcmp(verb, "pause") == 0))
+		return settle(call, 0);
+	simple_line(&line, verb, id);
+	settle_with(call, &line);
+}
+
+static void fake_pause_container(struct runtime *rt, const char *id, struct deadline by,
+				 runtime_done_fn *done, void *arg)
+{
+	set_paused(rt, "pause", id, by, done, arg);
+}
+
+static void fake_unpause_container(struct runtime *rt, const char *id, struct deadline by,
+				   runtime_done_fn *done, void *arg)
+{
+	set_paused(rt, "unpause", id, by, done, arg);
+}
+
+static void fake_list_paused(struct runtime *rt, struct deadline by, runtime_containers_fn *done,
+			     void *arg)
+{
+	struct fake_call *call = begin(rt, "list-paused", by, reply_to_containers(done, arg));
+
+	if (!call)
+		return;
+	call->paused_only = true;
+	settle(call, 0);
+}
+
 static void fake_remove_container(struct runtime *rt, const char *id, struct deadline by,
 				  runtime_done_fn *done, void *arg)
 {
@@ -692,6 +744,9 @@ const struct runtime_ops runtime_fake_ops = {
 	.create_container = fake_create_container,
 	.start_container = fake_start_container,
 	.stop_container = fake_stop_container,
+	.pause_container = fake_pause_container,
+	.unpause_container = fake_unpause_container,
+	.list_paused = fake_list_paused,
 	.remove_container = fake_remove_container,
 	.image_status = fake_image_status,
 	.pull_image = fake_pull_image,

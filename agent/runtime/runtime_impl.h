@@ -3,8 +3,8 @@
  * For those who write a runtime backend. Callers use runtime.h.
  *
  * To add one: (1) write agent/runtime/<name>/ (or runtime_<name>.c) that exports one
- * 'struct runtime_ops', (2) add its row to the array in runtime.c. All slots are required; what a
- * runtime cannot do ends in ERR_UNIMPLEMENTED. The wrappers in runtime.c check arguments; a slot may
+ * 'struct runtime_ops', (2) add its row to the array in runtime.c. All slots but the optional ones are
+ * required; what a runtime cannot do ends in ERR_UNIMPLEMENTED. The wrappers in runtime.c check arguments; a slot may
  * rely on that: ids and names are not empty, 'filter' is never NULL. Lists go through
  * runtime_order_sandboxes() or runtime_order_containers() before they are handed out.
  */
@@ -53,6 +53,15 @@ struct runtime_ops {
 	/* See runtime_stop_container(). */
 	void (*stop_container)(struct runtime *rt, const char *id, int64_t grace_s,
 			       struct deadline by, runtime_done_fn *done, void *arg);
+	/* See runtime_pause_container(). These three are optional together. */
+	void (*pause_container)(struct runtime *rt, const char *id, struct deadline by,
+				runtime_done_fn *done, void *arg);
+	/* See runtime_unpause_container(). */
+	void (*unpause_container)(struct runtime *rt, const char *id, struct deadline by,
+				  runtime_done_fn *done, void *arg);
+	/* See runtime_list_paused(). */
+	void (*list_paused)(struct runtime *rt, struct deadline by, runtime_containers_fn *done,
+			    void *arg);
 	/* See runtime_remove_container(). */
 	void (*remove_container)(struct runtime *rt, const char *id, struct deadline by,
 				 runtime_done_fn *done, void *arg);

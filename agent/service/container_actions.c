@@ -25,9 +25,9 @@ struct deadline container_deadline(void *call)
 }
 
 static const char *const action_done[] = {
-	[CONTAINER_STOP] = "stopped",
-	[CONTAINER_KILL] = "killed",
-	[CONTAINER_DELETE] = "deleted",
+	[CONTAINER_STOP] = "stopped",     [CONTAINER_KILL] = "killed",
+	[CONTAINER_DELETE] = "deleted",   [CONTAINER_PAUSE] = "paused",
+	[CONTAINER_UNPAUSE] = "unpaused",
 };
 
 struct action_item;
@@ -139,6 +139,16 @@ static int64_t grace_of(const struct action_call *a)
 	return a->req->grace_seconds ? (int64_t)a->req->grace_seconds : DEFAULT_GRACE_S;
 }
 
+static void item_delete(struct action_item *item, struct deadline by)
+{
+	struct action_call *a = item->action;
+
+	if (item->running && a->req->force)
+		runtime_stop_container(a->rt, item->id, 0, by, on_killed_for_delete, item);
+	else
+		runtime_remove_container(a->rt, item->id, by, on_acted, item);
+}
+
 static void item_start(struct action_item *item)
 {
 	struct action_call *a = item->action;
@@ -146,13 +156,21 @@ static void item_start(struct action_item *item)
 	int64_t grace_s = grace_of(a);
 
 	item->started_ms = clock_now_ms();
-	if (a->action != CONTAINER_DELETE) {
+	switch (a->action) {
+	case CONTAINER_STOP:
+	case CONTAINER_KILL:
 		by = deadline_min(by, deadline_in_ms(grace_s * 1000 + STOP_MARGIN_MS));
 		runtime_stop_container(a->rt, item->id, grace_s, by, on_acted, item);
-	} else if (item->running && a->req->force) {
-		runtime_stop_container(a->rt, item->id, 0, by, on_killed_for_delete, item);
-	} else {
-		runtime_remove_container(a->rt, item->id, by, on_acted, item);
+		break;
+	case CONTAINER_DELETE:
+		item_delete(item, by);
+		break;
+	case CONTAINER_PAUSE:
+		runtime_pause_container(a->rt, item->id, by, on_acted, item);
+		break;
+	case CONTAINER_UNPAUSE:
+		runtime_unpause_container(a->rt, item->id, by, on_acted, item);
+		break;
 	}
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What Containers.Stop, Kill and Delete have in common: ids or their beginnings are looked up once,
+ * What Containers.Stop, Kill, Delete, Pause and Unpause have in common: ids or their beginnings are looked up once,
  * then carried out in parallel, and every id gets its own result (NS-062).
  */
 #include "shared/base/deadline.h"
@@ -12,7 +12,13 @@
 #define CONTAINERS_AT_ONCE 16
 #define STOPS_AT_ONCE      128
 
-enum container_action { CONTAINER_STOP, CONTAINER_KILL, CONTAINER_DELETE };
+enum container_action {
+	CONTAINER_STOP,
+	CONTAINER_KILL,
+	CONTAINER_DELETE,
+	CONTAINER_PAUSE,
+	CONTAINER_UNPAUSE,
+};
 
 /* Answers 'call', later, from the loop. */
 void container_actions_run(enum container_action action,

@@ -32,6 +32,7 @@ struct list_call {
 	size_t next; /* the first item whose details have not been asked for */
 	size_t under_way;
 	bool pumping;
+	struct strv paused; /* ids; CRI calls them running (NS-058) */
 };
 
 /* Its strings are its own. */
@@ -70,6 +71,7 @@ static void list_free(struct list_call *list)
 	for (size_t i = 0; i < list->count; i++)
 		info_release(&list->items[i].info);
 	free(list->items);
+	strv_release(&list->paused);
 	free(list);
 }
 
@@ -95,15 +97,24 @@ static bool is_wanted(const Berth__Node__V1__ContainerListRequest *req,
 	return false;
 }
 
+static Berth__Node__V1__ContainerState state_of(const struct list_call *list,
+						const struct runtime_container *from)
+{
+	if (from->state == RUNTIME_RUNNING && strv_has(&list->paused, from->id))
+		return STATE(PAUSED);
+	return (Berth__Node__V1__ContainerState)from->state;
+}
+
 /* Borrows the strings. */
-static Berth__Node__V1__ContainerInfo info_of_container(const struct runtime_container *from)
+static Berth__Node__V1__ContainerInfo info_of_container(const struct list_call *list,
+							const struct runtime_container *from)
 {
 	Berth__Node__V1__ContainerInfo info = BERTH__NODE__V1__CONTAINER_INFO__INIT;
 
 	info.id = (char *)from->id;
 	info.name = (char *)from->name;
 	info.kind = BERTH__NODE__V1__CONTAINER_KIND__CONTAINER;
-	info.state = (Berth__Node__V1__ContainerState)from->state;
+	info.state = state_of(list, from);
 	info.pod = (char *)from->pod;
 	info.namespace_ = (char *)from->namespace;
 	info.pod_uid = (char *)from->uid;
@@ -196,7 +207,7 @@ static void on_details(void *arg, const struct runtime_container *one, size_t co
 	if (err) {
 		item->gone = err->code == ERR_NOT_FOUND;
 	} else if (count == 1) {
-		item->info.state = (Berth__Node__V1__ContainerState)one->state;
+		item->info.state = state_of(item->list, one);
 		item->info.pid = one->pid;
 		item->info.started_nanos = one->started_ns;
 		item->info.finished_nanos = one->finished_ns;
@@ -229,7 +240,7 @@ static bool keep_containers(struct list_call *list, const struct runtime_contain
 			    size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		Berth__Node__V1__ContainerInfo info = info_of_container(&from[i]);
+		Berth__Node__V1__ContainerInfo info = info_of_container(list, &from[i]);
 
 		if (is_wanted(list->req, &info) && !list_add(list, &info))
 			return false;
@@ -261,7 +272,7 @@ static void on_containers(void *arg, const struct runtime_container *from, size_
 	/* The usual case: nothing is copied. */
 	infos = malloc((count + 1) * sizeof(*infos));
 	for (size_t i = 0; infos && i < count; i++) {
-		infos[wanted] = info_of_container(&from[i]);
+		infos[wanted] = info_of_container(list, &from[i]);
 		wanted += is_wanted(list->req, &infos[wanted]);
 	}
 	if (infos) {
@@ -304,6 +315,31 @@ static int check_states(const Berth__Node__V1__ContainerListRequest *req, struct
 	return 0;
 }
 
+static void list_begin(struct list_call *list)
+{
+	if (list->req->include_sandboxes)
+		runtime_list_sandboxes(list->rt, NULL, call_deadline(list->call), on_sandboxes,
+				       list);
+	else
+		runtime_list_containers(list->rt, NULL, call_deadline(list->call), on_containers,
+					list);
+}
+
+/* A runtime that does not tell has none. */
+static void on_paused(void *arg, const struct runtime_container *from, size_t count,
+		      const struct err *err)
+{
+	struct list_call *list = arg;
+
+	if (err && err->code == ERR_CANCELLED) {
+		list_fail(list, err);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		strv_add(&list->paused, from[i].id);
+	list_begin(list);
+}
+
 static void containers_list(Berth__Node__V1__Containers_Service *self,
 			    const Berth__Node__V1__ContainerListRequest *req,
 			    Berth__Node__V1__ContainerListReply_Closure reply, void *call)
@@ -326,13 +362,10 @@ static void containers_list(Berth__Node__V1__Containers_Service *self,
 	list->reply = reply;
 	list->call = call;
 	list->rt = call_agent(call)->runtime;
-	if (req->include_sandboxes)
-		runtime_list_sandboxes(list->rt, NULL, call_deadline(call), on_sandboxes, list);
-	else
-		runtime_list_containers(list->rt, NULL, call_deadline(call), on_containers, list);
+	runtime_list_paused(list->rt, call_deadline(call), on_paused, list);
 }
 
-/* --- Stop, Kill, Delete --------------------------------------------------------------------------- */
+/* --- Stop, Kill, Pause, Unpause, Delete ----------------------------------------------------------- */
 
 static void containers_stop(Berth__Node__V1__Containers_Service *self,
 			    const Berth__Node__V1__ContainerActionRequest *req,
@@ -367,6 +400,22 @@ static void containers_kill(Berth__Node__V1__Containers_Service *self,
 		call_fail(call, &err);
 	else
 		container_actions_run(CONTAINER_KILL, req, reply, call);
+}
+
+static void containers_pause(Berth__Node__V1__Containers_Service *self,
+			     const Berth__Node__V1__ContainerActionRequest *req,
+			     Berth__Node__V1__ContainerActionReply_Closure reply, void *call)
+{
+	(void)self;
+	container_actions_run(CONTAINER_PAUSE, req, reply, call);
+}
+
+static void containers_unpause(Berth__Node__V1__Containers_Service *self,
+			       const Berth__Node__V1__ContainerActionRequest *req,
+			       Berth__Node__V1__ContainerActionReply_Closure reply, void *call)
+{
+	(void)self;
+	container_actions_run(CONTAINER_UNPAUSE, req, reply, call);
 }
 
 static void containers_delete(Berth__Node__V1__Containers_Service *self,

@@ -1,4 +1,5 @@
 #include "agent/agent.h"
+#include "agent/pods/freeze.h"
 #include "agent/service/call.h"
 #include "agent/service/metrics.h"
 #include "agent/service/monitor.h"
@@ -52,6 +53,7 @@ static void send_health(const struct node_health *health,
 
 	rep.healthy = health->healthy;
 	rep.ready = health->ready;
+	rep.paused = freeze_is_on(call_agent(call)->config.private_dir);
 	rep.parts = items;
 	for (; rep.n_parts < health->count && rep.n_parts < MAX_PARTS; rep.n_parts++) {
 		wire_part(&health->parts[rep.n_parts], &parts[rep.n_parts]);
@@ -100,6 +102,7 @@ static void health_wait_ready(Berth__Node__V1__Health_Service *self,
 		return;
 	}
 	*ready = (struct ready_call){ .reply = reply, .call = call };
+	call_park(call);
 	monitor_wait_ready(call_agent(call)->monitor, call_deadline(call), on_ready, ready);
 }
 

@@ -1,4 +1,5 @@
 #include "agent/agent.h"
+#include "agent/pods/freeze.h"
 #include "agent/pods/quiesce.h"
 #include "agent/service/call.h"
 #include "agent/units/unit.h"
@@ -117,6 +118,112 @@ static void lifecycle_quiesce(Berth__Node__V1__Lifecycle_Service *self,
 	*c = (struct quiesce_call){ .reply = reply, .call = call };
 	config.namespaces = namespaces;
 	quiesce_start(&config, call_deadline(call), on_quiesced, c);
+}
+
+/* --- Pause and Unpause ---------------------------------------------------------------------------- */
+
+struct pause_call {
+	Berth__Node__V1__PauseReply_Closure reply;
+	void *call;
+};
+
+static void note_pause(void *call, const struct freeze_report *report)
+{
+	for (size_t i = 0; i < report->container_count; i++)
+		call_note(call, "%s container %s%s%s", report->containers[i].result,
+			  report->containers[i].id, *report->containers[i].message ? ": " : "",
+			  report->containers[i].message);
+	if (*report->kubelet)
+		call_note(call, "kubelet %s", report->kubelet);
+}
+
+static void on_frozen(void *arg, const struct freeze_report *report)
+{
+	Berth__Node__V1__PauseReply rep = BERTH__NODE__V1__PAUSE_REPLY__INIT;
+	size_t count = report->container_count;
+	cleanup_free Berth__Node__V1__PausedContainer *containers =
+		calloc(count + 1, sizeof(*containers));
+	cleanup_free Berth__Node__V1__PausedContainer **pointers =
+		calloc(count + 1, sizeof(*pointers));
+	cleanup_free struct pause_call *c = arg;
+	struct err err;
+
+	note_pause(c->call, report);
+	if (!containers || !pointers) {
+		err_oom(&err);
+		call_fail(c->call, &err);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		berth__node__v1__paused_container__init(&containers[i]);
+		containers[i].id = report->containers[i].id;
+		containers[i].result = (char *)report->containers[i].result;
+		containers[i].message = (char *)report->containers[i].message;
+		pointers[i] = &containers[i];
+	}
+	rep.ok = report->ok;
+	rep.detail = (char *)report->detail;
+	rep.paused = report->paused;
+	rep.kubelet = (char *)report->kubelet;
+	rep.millis = report->millis;
+	rep.n_containers = count;
+	rep.containers = pointers;
+	c->reply(&rep, c->call);
+}
+
+typedef void freeze_start_fn(const struct freeze_config *config, struct deadline by,
+			     freeze_fn *done, void *arg);
+
+/* A second before the caller gives up, so that what was done can be taken back and told. */
+static struct deadline freeze_deadline(void *call)
+{
+	struct deadline by = call_deadline(call);
+	int64_t left_ms = deadline_left_ms(by);
+
+	return (struct deadline){ .at_ms = by.at_ms - (left_ms / 4 < 1000 ? left_ms / 4 : 1000) };
+}
+
+static void begin_freeze(freeze_start_fn *start, const Berth__Node__V1__PauseRequest *req,
+			 Berth__Node__V1__PauseReply_Closure reply, void *call)
+{
+	const struct agent *agent = call_agent(call);
+	cleanup_with(strv) struct strv namespaces = { 0 };
+	struct pause_call *c = malloc(sizeof(*c));
+	struct freeze_config config = {
+		.units = agent->units,
+		.runtime = agent->runtime,
+		.pods = agent->pods,
+		.marker_dir = agent->config.private_dir,
+	};
+	struct err err;
+
+	for (size_t i = 0; i < req->n_namespaces; i++)
+		strv_add(&namespaces, req->namespaces[i]);
+	if (!c || strv_failed(&namespaces)) {
+		free(c);
+		err_oom(&err);
+		call_fail(call, &err);
+		return;
+	}
+	*c = (struct pause_call){ .reply = reply, .call = call };
+	config.namespaces = namespaces;
+	start(&config, freeze_deadline(call), on_frozen, c);
+}
+
+static void lifecycle_pause(Berth__Node__V1__Lifecycle_Service *self,
+			    const Berth__Node__V1__PauseRequest *req,
+			    Berth__Node__V1__PauseReply_Closure reply, void *call)
+{
+	(void)self;
+	begin_freeze(freeze_start, req, reply, call);
+}
+
+static void lifecycle_unpause(Berth__Node__V1__Lifecycle_Service *self,
+			      const Berth__Node__V1__PauseRequest *req,
+			      Berth__Node__V1__PauseReply_Closure reply, void *call)
+{
+	(void)self;
+	begin_freeze(thaw_start, req, reply, call);
 }
 
 Berth__Node__V1__Lifecycle_Service lifecycle_service = BERTH__NODE__V1__LIFECYCLE__INIT(lifecycle_);

@@ -99,14 +99,8 @@ static int apply_manifests(struct invocation *inv, const struct manifests *manif
 {
 	struct request request = { .inv = inv, .manifests = manifests };
 	cleanup_json struct json_object *rows = NULL;
-	struct node_list list = { 0 };
-	int result;
 
-	if (nodes_select(inv, NODES_ONE, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, apply_on_node, &request, &rows, err);
-	node_list_release(&list);
-	if (result < 0)
+	if (nodes_select_and_ask(inv, NODES_ONE, apply_on_node, &request, &rows, err) < 0)
 		return -1;
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }

@@ -129,14 +129,8 @@ static const struct listing listing = {
 static int get_containers(struct invocation *inv, struct err *err)
 {
 	cleanup_json struct json_object *rows = NULL;
-	struct node_list list = { 0 };
-	int result;
 
-	if (nodes_select(inv, NODES_ALL, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, ask, inv, &rows, err);
-	node_list_release(&list);
-	if (result < 0)
+	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
 		return -1;
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }

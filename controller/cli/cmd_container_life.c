@@ -1,4 +1,4 @@
-/* stop, kill, delete container: one call each, told apart by a row of a table. */
+/* stop, kill, pause, unpause, delete container: one call each, told apart by a row of a table. */
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum verb { VERB_STOP, VERB_KILL, VERB_DELETE };
+enum verb { VERB_STOP, VERB_KILL, VERB_DELETE, VERB_PAUSE, VERB_UNPAUSE };
 
 struct request {
 	struct invocation *inv;
@@ -39,6 +39,18 @@ static uint32_t grace_seconds(const struct options *opt)
 	return opt->grace_ms < 1000 ? 1 : (uint32_t)((opt->grace_ms + 999) / 1000);
 }
 
+typedef void call_fn(ProtobufCService *service,
+		     const Berth__Node__V1__ContainerActionRequest *input,
+		     Berth__Node__V1__ContainerActionReply_Closure closure, void *arg);
+
+static call_fn *const calls[] = {
+	[VERB_STOP] = berth__node__v1__containers__stop,
+	[VERB_KILL] = berth__node__v1__containers__kill,
+	[VERB_DELETE] = berth__node__v1__containers__delete,
+	[VERB_PAUSE] = berth__node__v1__containers__pause,
+	[VERB_UNPAUSE] = berth__node__v1__containers__unpause,
+};
+
 static int act_on_node(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
 	struct request request = *(const struct request *)arg;
@@ -58,12 +70,7 @@ static int act_on_node(struct node *node, void *arg, struct json_object *rows, s
 	req.signal = inv->opt->signal > 0 ? (uint32_t)inv->opt->signal : 0;
 	req.force = inv->opt->force;
 	rpc = rpc_to(client, &berth__node__v1__containers__descriptor, inv->by, err);
-	if (request.verb == VERB_STOP)
-		berth__node__v1__containers__stop(&rpc.base, &req, on_reply, &request);
-	else if (request.verb == VERB_KILL)
-		berth__node__v1__containers__kill(&rpc.base, &req, on_reply, &request);
-	else
-		berth__node__v1__containers__delete(&rpc.base, &req, on_reply, &request);
+	calls[request.verb](&rpc.base, &req, on_reply, &request);
 	return rpc.result;
 }
 
@@ -113,18 +120,13 @@ static int act(struct invocation *inv, enum verb verb, struct err *err)
 {
 	struct request request = { .inv = inv, .verb = verb };
 	cleanup_json struct json_object *rows = NULL;
-	struct node_list list = { 0 };
-	int result;
 
 	if (check(inv, err) < 0)
 		return -1;
 	if (inv->opt->grace_ms > 0)
 		invocation_set_deadline(inv, inv->opt->grace_ms + 30000);
-	if (nodes_select(inv, NODES_ONE, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, act_on_node, &request, &rows, err);
-	node_list_release(&list);
-	if (result < 0 || print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
+	if (nodes_select_and_ask(inv, NODES_ONE, act_on_node, &request, &rows, err) < 0 ||
+	    print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
 		return -1;
 	tell_failures(inv, rows);
 	return 0;
@@ -144,6 +146,18 @@ static int container_delete(struct invocation *inv, struct err *err)
 {
 	return act(inv, VERB_DELETE, err);
 }
+
+static int container_pause(struct invocation *inv, struct err *err)
+{
+	return act(inv, VERB_PAUSE, err);
+}
+
+static int container_unpause(struct invocation *inv, struct err *err)
+{
+	return act(inv, VERB_UNPAUSE, err);
+}
+
+static const struct option_spec pause_options[] = { OPTION_ROW_NODE, { 0 } };
 
 static const struct option_spec stop_options[] = {
 	OPTION_ROW_NODE,
@@ -200,4 +214,26 @@ const struct command cmd_container_delete = {
 	.timeout_ms = 30000,
 	.options = delete_options,
 	.run = container_delete,
+};
+
+const struct command cmd_container_pause = {
+	COMMON,
+	.name = "pause container",
+	.summary = "freeze containers of a node's runtime",
+	.details =
+		"All their processes stand still until 'berth unpause container', or until they "
+		"are\n"
+		"stopped. Pausing one that is paused is no failure. See also 'berth pause node'.",
+	.timeout_ms = 30000,
+	.options = pause_options,
+	.run = container_pause,
+};
+
+const struct command cmd_container_unpause = {
+	COMMON,
+	.name = "unpause container",
+	.summary = "let paused containers go on",
+	.timeout_ms = 30000,
+	.options = pause_options,
+	.run = container_unpause,
 };

@@ -113,16 +113,10 @@ static int delete_targets(struct invocation *inv, const struct target *targets, 
 {
 	struct request request = { .inv = inv, .targets = targets, .count = count };
 	cleanup_json struct json_object *rows = NULL;
-	struct node_list list = { 0 };
-	int result;
 
 	if (inv->opt->grace_ms > 0)
 		invocation_set_deadline(inv, inv->opt->grace_ms + 30000);
-	if (nodes_select(inv, NODES_ONE, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, delete_on_node, &request, &rows, err);
-	node_list_release(&list);
-	if (result < 0)
+	if (nodes_select_and_ask(inv, NODES_ONE, delete_on_node, &request, &rows, err) < 0)
 		return -1;
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }

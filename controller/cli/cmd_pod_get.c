@@ -152,18 +152,12 @@ static const struct listing listing = { .noun = "pod", .name_path = "name", .col
 static int get_pods(struct invocation *inv, struct err *err)
 {
 	cleanup_json struct json_object *rows = NULL;
-	struct node_list list = { 0 };
-	int result;
 
 	if (inv->opt->namespace && !name_is_label(inv->opt->namespace)) {
 		usage_error(err, "'%s' is no namespace", inv->opt->namespace);
 		return err_explain(err, "BAD_NAME", NULL);
 	}
-	if (nodes_select(inv, NODES_ALL, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, ask, inv, &rows, err);
-	node_list_release(&list);
-	if (result < 0)
+	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
 		return -1;
 	if (!inv->exit_code && json_object_array_length(rows) == 0 &&
 	    invocation_format(inv) == OUTPUT_TABLE)

@@ -137,18 +137,13 @@ static int check_namespaces(const struct strv *namespaces, struct err *err)
 static int quiesce(struct invocation *inv, struct err *err)
 {
 	cleanup_json struct json_object *reports = NULL;
-	struct node_list list = { 0 };
-	int result;
 
 	if (check_namespaces(&inv->opt->namespaces, err) < 0)
 		return -1;
 	if (inv->opt->grace_ms > 0)
 		invocation_set_deadline(inv, inv->opt->grace_ms + 60000);
-	if (nodes_select(inv, NODES_ONE, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, quiesce_node, inv, &reports, err);
-	node_list_release(&list);
-	if (result < 0 || print_reports(inv, reports, err) < 0)
+	if (nodes_select_and_ask(inv, NODES_ONE, quiesce_node, inv, &reports, err) < 0 ||
+	    print_reports(inv, reports, err) < 0)
 		return -1;
 	check_reports(inv, reports);
 	return 0;

@@ -147,18 +147,12 @@ static int act(struct invocation *inv, enum verb verb, struct err *err)
 {
 	struct request request = { .inv = inv, .verb = verb };
 	cleanup_json struct json_object *rows = NULL;
-	struct node_list list = { 0 };
-	int result;
 
 	if (check(inv, err) < 0)
 		return -1;
 	if (inv->opt->grace_ms > 0)
 		invocation_set_deadline(inv, inv->opt->grace_ms + 30000);
-	if (nodes_select(inv, NODES_ONE, &list, err) < 0)
-		return -1;
-	result = nodes_ask(inv, &list, act_on_node, &request, &rows, err);
-	node_list_release(&list);
-	if (result < 0)
+	if (nodes_select_and_ask(inv, NODES_ONE, act_on_node, &request, &rows, err) < 0)
 		return -1;
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }

@@ -436,3 +436,13 @@ int nodes_ask(struct invocation *inv, const struct node_list *list, node_fn *fn,
 	*ret_rows = merge(rows, list->count);
 	return 0;
 }
+
+int nodes_select_and_ask(struct invocation *inv, enum nodes_default fallback, node_fn *fn,
+			 void *arg, struct json_object **ret_rows, struct err *err)
+{
+	cleanup_with(node_list) struct node_list list = { 0 };
+
+	if (nodes_select(inv, fallback, &list, err) < 0)
+		return -1;
+	return nodes_ask(inv, &list, fn, arg, ret_rows, err);
+}

@@ -42,3 +42,7 @@ typedef int node_fn(struct node *node, void *arg, struct json_object *rows, stru
  * did not answer. Caller puts the rows. Fails only for want of memory. */
 int nodes_ask(struct invocation *inv, const struct node_list *list, node_fn *fn, void *arg,
 	      struct json_object **ret_rows, struct err *err);
+
+/* Both: what most commands do. */
+int nodes_select_and_ask(struct invocation *inv, enum nodes_default fallback, node_fn *fn,
+			 void *arg, struct json_object **ret_rows, struct err *err);

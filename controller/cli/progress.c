@@ -54,6 +54,7 @@ static void describe(const struct step *step, struct text *text)
 		[STEP_CONTAINER_DELETE] = "delete ",
 		[STEP_WAIT_READY] = "wait for ",
 		[STEP_QUIESCE] = "bring to rest ",
+		[STEP_BALANCER_CONFIGURE] = "configure ",
 	};
 	size_t action = (size_t)step->action;
 

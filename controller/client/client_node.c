@@ -72,3 +72,43 @@ int client_quiesce(struct client *client, int64_t grace_s, struct deadline by,
 	berth__node__v1__lifecycle__quiesce(&rpc.base, &request, take_quiesce, ret);
 	return rpc.result;
 }
+
+struct pause_result {
+	bool ok;
+	char detail[256];
+	unsigned failed;
+	unsigned count;
+};
+
+static void take_pause(const Berth__Node__V1__PauseReply *reply, void *data)
+{
+	struct pause_result *result = data;
+
+	result->ok = reply->ok;
+	result->count = (unsigned)reply->n_containers;
+	snprintf(result->detail, sizeof(result->detail), "%s", reply->detail);
+	for (size_t i = 0; i < reply->n_containers; i++)
+		result->failed += strcmp(reply->containers[i]->result, "failed") == 0;
+}
+
+int client_pause(struct client *client, bool pause, const struct strv *namespaces,
+		 struct deadline by, struct err *err)
+{
+	Berth__Node__V1__PauseRequest request = BERTH__NODE__V1__PAUSE_REQUEST__INIT;
+	struct rpc rpc = rpc_to(client, &berth__node__v1__lifecycle__descriptor, by, err);
+	struct pause_result result = { 0 };
+
+	if (namespaces) {
+		request.namespaces = namespaces->items;
+		request.n_namespaces = namespaces->count;
+	}
+	if (pause)
+		berth__node__v1__lifecycle__pause(&rpc.base, &request, take_pause, &result);
+	else
+		berth__node__v1__lifecycle__unpause(&rpc.base, &request, take_pause, &result);
+	if (rpc.result < 0 || result.ok)
+		return rpc.result;
+	err_set(err, ERR_FAILED_PRECONDITION, 0, "%u of %u containers failed: %s", result.failed,
+		result.count, result.detail);
+	return err_explain(err, "PAUSE_PARTIAL", NULL);
+}

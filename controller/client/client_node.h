@@ -4,6 +4,7 @@
  * the generated types for them.
  */
 #include "controller/client/client.h"
+#include "shared/base/text.h"
 
 #include <stdint.h>
 
@@ -20,5 +21,9 @@ struct quiesce_summary {
 int client_wait_answer(struct client *client, struct deadline by, struct err *err);
 /* Until the agent says ready (DESIGN.md D10), patiently. */
 int client_wait_ready(struct client *client, struct deadline by, struct err *err);
+/* Pauses or unpauses the node's workloads (Lifecycle.Pause); 'namespaces' NULL: all. What could not be
+ * done for a container is an error too: ERR_FAILED_PRECONDITION, reason PAUSE_PARTIAL. */
+int client_pause(struct client *client, bool pause, const struct strv *namespaces,
+		 struct deadline by, struct err *err);
 int client_quiesce(struct client *client, int64_t grace_s, struct deadline by,
 		   struct quiesce_summary *ret, struct err *err);

@@ -7,6 +7,7 @@
  * interrupt; an image whose name holds "missing" is not there. A file NODE.node without a line
  * "cluster=" is somebody else's container. $BERTH_FAKE_AGENTS set: its nodes are said to run agents.
  */
+#include "controller/config/cluster_config.h"
 #include "controller/provider/fake_record.h"
 #include "controller/provider/provider_impl.h"
 #include "shared/base/parse.h"
@@ -119,6 +120,12 @@ static int network_one(const char *name, void *arg, struct err *err)
 	fake_record_read(name, "network", &record);
 	rc = network_list_add(arg, name, fake_record_value(&record, "subnet"),
 			      fake_record_value(&record, "cluster"), err);
+	if (rc == 0) {
+		struct network_list *list = arg;
+
+		rc = node_set(&list->items[list->count - 1].subnet6,
+			      fake_record_value(&record, "subnet6"), err);
+	}
 	kv_release(&record);
 	return rc;
 }
@@ -144,6 +151,10 @@ static int fake_plan_network(struct provider *p, const struct network_spec *spec
 	strv_add(&step->argv, spec->name);
 	strv_addf(&step->argv, "--subnet=%s", spec->subnet);
 	strv_addf(&step->argv, "--cluster=%s", spec->cluster);
+	if (spec->subnet6 && *spec->subnet6)
+		strv_addf(&step->argv, "--subnet6=%s", spec->subnet6);
+	if (spec->mtu)
+		strv_addf(&step->argv, "--mtu=%d", spec->mtu);
 	return 0;
 }
 
@@ -174,6 +185,37 @@ static int fake_plan_network_delete(struct provider *p, const char *network, str
 	return plan_words(plan, STEP_NETWORK_DELETE, NULL, "network-delete", network, err);
 }
 
+static void add_pairs(struct strv *argv, const char *option, const struct kv_list *pairs)
+{
+	for (size_t i = 0; pairs && i < pairs->count; i++)
+		strv_addf(argv, "--%s=%s=%s", option, pairs->items[i].key, pairs->items[i].value);
+}
+
+/* What is not said of every node. */
+static void add_extras(struct strv *argv, const struct node_spec *spec)
+{
+	if (spec->ip6 && *spec->ip6)
+		strv_addf(argv, "--ip6=%s", spec->ip6);
+	if (spec->memory_bytes)
+		strv_addf(argv, "--memory=%lld", (long long)spec->memory_bytes);
+	if (spec->cpus_milli)
+		strv_addf(argv, "--cpus-milli=%lld", (long long)spec->cpus_milli);
+	if (spec->gpus && *spec->gpus)
+		strv_addf(argv, "--gpus=%s", spec->gpus);
+	if (spec->dns_search && spec->dns_search->count == 0)
+		strv_add(argv, "--no-dns-search");
+	for (size_t i = 0; spec->dns_search && i < spec->dns_search->count; i++)
+		strv_addf(argv, "--dns-search=%s", spec->dns_search->items[i]);
+	for (size_t i = 0; i < spec->mount_count; i++)
+		strv_addf(argv, "--mount=%s:%s", spec->mounts[i].host_path,
+			  spec->mounts[i].container_path);
+	for (size_t i = 0; i < spec->port_count; i++)
+		strv_addf(argv, "--publish=%s/%d:%d", spec->ports[i].listen_address,
+			  spec->ports[i].host_port, spec->ports[i].container_port);
+	add_pairs(argv, "env", spec->env);
+	add_pairs(argv, "label", spec->labels);
+}
+
 static int fake_plan_create(struct provider *p, const struct node_spec *spec, struct plan *plan,
 			    struct err *err)
 {
@@ -191,6 +233,7 @@ static int fake_plan_create(struct provider *p, const struct node_spec *spec, st
 	strv_addf(&step->argv, "--image=%s", spec->image);
 	strv_addf(&step->argv, "--ip=%s", spec->ip);
 	strv_addf(&step->argv, "--run-dir=%s", spec->run_dir);
+	add_extras(&step->argv, spec);
 	return 0;
 }
 

@@ -178,8 +178,8 @@ int podman_parse_nodes(const char *text, size_t len, const char *cluster, struct
 	return rc;
 }
 
-/* The first that is not IPv6. */
-static const char *first_subnet(struct json_object *network)
+/* The first entry of that family; NULL when there is none. */
+static struct json_object *first_subnet(struct json_object *network, bool six)
 {
 	struct json_object *subnets = member(network, "subnets");
 	size_t count = json_object_is_type(subnets, json_type_array)
@@ -187,24 +187,37 @@ static const char *first_subnet(struct json_object *network)
 			       : 0;
 
 	for (size_t i = 0; i < count; i++) {
-		const char *subnet = oci_json_text(json_object_array_get_idx(subnets, i), "subnet");
+		struct json_object *entry = json_object_array_get_idx(subnets, i);
+		const char *subnet = oci_json_text(entry, "subnet");
 
-		if (*subnet && !strchr(subnet, ':'))
-			return subnet;
+		if (*subnet && (strchr(subnet, ':') != NULL) == six)
+			return entry;
 	}
-	return "";
+	return NULL;
 }
 
 static int parse_network(struct json_object *network, struct network_list *list, struct err *err)
 {
 	struct json_object *labels = member(network, "labels");
+	struct json_object *four = first_subnet(network, false), *six = first_subnet(network, true);
 	const char *name = oci_json_text(network, "name");
+	struct network *last;
+	int64_t mtu;
 
 	if (!*name)
 		return garbled("a network has no name", err);
-	return network_list_add(list, name, first_subnet(network),
-				is_ours(labels) ? oci_json_text(labels, OCI_LABEL_CLUSTER) : "",
-				err);
+	if (network_list_add(list, name, oci_json_text(four, "subnet"),
+			     is_ours(labels) ? oci_json_text(labels, OCI_LABEL_CLUSTER) : "",
+			     err) < 0)
+		return -1;
+	last = &list->items[list->count - 1];
+	if (parse_int(oci_json_text(member(network, "options"), "mtu"), 1, 65535, &mtu))
+		last->mtu = (int)mtu;
+	if (node_set(&last->subnet6, oci_json_text(six, "subnet"), err) < 0 ||
+	    node_set(&last->gateway, oci_json_text(four, "gateway"), err) < 0 ||
+	    node_set(&last->gateway6, oci_json_text(six, "gateway"), err) < 0)
+		return -1;
+	return 0;
 }
 
 int podman_parse_networks(const char *text, size_t len, struct network_list *list, struct err *err)

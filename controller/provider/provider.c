@@ -262,8 +262,13 @@ int network_list_add(struct network_list *list, const char *name, const char *su
 		return err_oom(err);
 	list->items = items;
 	n = &items[list->count++];
-	*n = (struct network){ strdup(name), strdup(subnet), strdup(cluster) };
-	if (!n->name || !n->subnet || !n->cluster)
+	*n = (struct network){ .name = strdup(name),
+			       .subnet = strdup(subnet),
+			       .cluster = strdup(cluster),
+			       .subnet6 = strdup(""),
+			       .gateway = strdup(""),
+			       .gateway6 = strdup("") };
+	if (!n->name || !n->subnet || !n->cluster || !n->subnet6 || !n->gateway || !n->gateway6)
 		return err_oom(err);
 	return 0;
 }
@@ -283,6 +288,9 @@ void network_list_release(struct network_list *list)
 		free(list->items[i].name);
 		free(list->items[i].subnet);
 		free(list->items[i].cluster);
+		free(list->items[i].subnet6);
+		free(list->items[i].gateway);
+		free(list->items[i].gateway6);
 	}
 	free(list->items);
 	*list = (struct network_list){ 0 };

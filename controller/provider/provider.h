@@ -102,8 +102,12 @@ int provider_survey(struct provider *provider, struct deadline by, struct node_l
 /* A network that the engine knows. */
 struct network {
 	char *name;
-	char *subnet;  /* its first IPv4 subnet as CIDR; "" when it has none */
-	char *cluster; /* whose it is; "" when it is not ours */
+	char *subnet;   /* its first IPv4 subnet as CIDR; "" when it has none */
+	char *cluster;  /* whose it is; "" when it is not ours */
+	char *subnet6;  /* the same of IPv6 */
+	char *gateway;  /* of subnet; "" when it is not told */
+	char *gateway6; /* of subnet6 */
+	int mtu;        /* 0: the engine's own (CN-052) */
 };
 
 struct network_list {
@@ -114,7 +118,7 @@ struct network_list {
 /* All networks, by one spawn. Caller releases. */
 int provider_networks(struct provider *provider, struct deadline by, struct network_list *ret_list,
 		      struct err *err);
-/* Appends copies. */
+/* Appends copies; what is not given is "" and 0, for node_set() to fill in. */
 int network_list_add(struct network_list *list, const char *name, const char *subnet,
 		     const char *cluster, struct err *err);
 /* Borrowed, or NULL. */

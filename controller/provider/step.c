@@ -22,6 +22,7 @@ static const struct {
 	[STEP_CONTAINER_DELETE] = { "container-delete", "delete" },
 	[STEP_WAIT_READY] = { "wait-ready", "ready" },
 	[STEP_QUIESCE] = { "quiesce", "quiesce" },
+	[STEP_BALANCER_CONFIGURE] = { "balancer-configure", "balancer" },
 };
 
 const char *step_action_name(enum step_action action)
@@ -40,6 +41,7 @@ static void step_free(struct step *step)
 	free(step->run_dir);
 	strv_release(&step->argv);
 	strv_release(&step->after);
+	strv_release(&step->backends);
 	free(step);
 }
 

@@ -23,19 +23,21 @@ enum step_action {
 	STEP_CONTAINER_STOP,
 	STEP_CONTAINER_KILL,
 	STEP_CONTAINER_DELETE,
-	STEP_WAIT_READY, /* ask the agent; no argv */
-	STEP_QUIESCE,    /* ask the agent; no argv */
+	STEP_WAIT_READY,         /* ask the agent; no argv */
+	STEP_QUIESCE,            /* ask the agent; no argv */
+	STEP_BALANCER_CONFIGURE, /* tell the balancer's agent where to send calls; no argv */
 };
 
 struct step {
 	char *id;   /* unique in the plan: "create/berth-worker" */
 	char *node; /* "" when the step is the cluster's */
 	enum step_action action;
-	struct strv argv;    /* exactly what would be executed; empty for steps of our own */
-	struct strv after;   /* ids that must have succeeded first */
-	bool best_effort;    /* a failure is reported and does not stop the rest */
-	char *run_dir;       /* host side of the node's /run/berth, for steps of our own; "" */
-	enum node_role role; /* the node's, for what is remembered of it */
+	struct strv argv;     /* exactly what would be executed; empty for steps of our own */
+	struct strv after;    /* ids that must have succeeded first */
+	bool best_effort;     /* a failure is reported and does not stop the rest */
+	char *run_dir;        /* host side of the node's /run/berth, for steps of our own; "" */
+	enum node_role role;  /* the node's, for what is remembered of it */
+	struct strv backends; /* of a balancer: "NAME=ADDRESS" of each control plane (CN-263) */
 };
 
 struct plan {

@@ -4,6 +4,7 @@
  * runtime.h does.
  */
 #include "agent/runtime/cri/messages.h"
+#include "agent/runtime/cri/tasks.h"
 #include "agent/runtime/cri/transport.h"
 #include "agent/runtime/runtime_impl.h"
 #include "shared/base/cleanup.h"
@@ -47,6 +48,7 @@ struct cri_call {
 	struct deadline by;
 	char *id;   /* of the thing asked for; a list's filter */
 	bool freed; /* the left-over task of a container has been dealt with, once */
+	int64_t grace_s;
 	char *name; /* what Version said, kept for Status */
 	char *version;
 };
@@ -609,17 +611,50 @@ static void cri_start_container(struct runtime *rt, const char *id, struct deadl
 	ask(call, &start_container, &req.base);
 }
 
+/* Whether or not there was something to thaw: the stop itself tells how things are. */
+static void on_thawed(void *arg, const struct err *err)
+{
+	struct cri_call *call = arg;
+	Runtime__V1__StopContainerRequest req = RUNTIME__V1__STOP_CONTAINER_REQUEST__INIT;
+
+	if (err && err->code == ERR_CANCELLED) {
+		runtime_reply_fail(&call->to, err);
+		call_free(call);
+		return;
+	}
+	req.container_id = call->id;
+	req.timeout = call->grace_s;
+	ask(call, &stop_container, &req.base);
+}
+
+/* A frozen container hears no signal, on cgroup v1 not even SIGKILL (NS-067). */
 static void cri_stop_container(struct runtime *rt, const char *id, int64_t grace_s,
 			       struct deadline by, runtime_done_fn *done, void *arg)
 {
 	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
-	Runtime__V1__StopContainerRequest req = RUNTIME__V1__STOP_CONTAINER_REQUEST__INIT;
 
 	if (!call)
 		return;
-	req.container_id = (char *)id;
-	req.timeout = grace_s;
-	ask(call, &stop_container, &req.base);
+	call->grace_s = grace_s;
+	tasks_thaw(call->cri->transport, id, by, on_thawed, call);
+}
+
+static void cri_pause_container(struct runtime *rt, const char *id, struct deadline by,
+				runtime_done_fn *done, void *arg)
+{
+	tasks_set_frozen(((struct cri *)rt)->transport, id, true, by, done, arg);
+}
+
+static void cri_unpause_container(struct runtime *rt, const char *id, struct deadline by,
+				  runtime_done_fn *done, void *arg)
+{
+	tasks_set_frozen(((struct cri *)rt)->transport, id, false, by, done, arg);
+}
+
+static void cri_list_paused(struct runtime *rt, struct deadline by, runtime_containers_fn *done,
+			    void *arg)
+{
+	tasks_list_paused(((struct cri *)rt)->transport, by, done, arg);
 }
 
 /* CRI's own RemoveContainer takes running ones too, which runtime.h does not want. */
@@ -717,6 +752,9 @@ const struct runtime_ops runtime_cri_ops = {
 	.create_container = cri_create_container,
 	.start_container = cri_start_container,
 	.stop_container = cri_stop_container,
+	.pause_container = cri_pause_container,
+	.unpause_container = cri_unpause_container,
+	.list_paused = cri_list_paused,
 	.remove_container = cri_remove_container,
 	.image_status = cri_image_status,
 	.pull_image = cri_pull_image,

@@ -238,7 +238,8 @@ static void networks_have_subnet_and_owner(void **state)
 		"{\"subnet\":\"fd00::/64\"},{\"subnet\":\"192.168.85.0/24\",\"gateway\":"
 		"\"192.168.85.1\"}],\"labels\":{\"io.berth.cluster\":\"ctl\","
 		"\"io.berth.created-by\":\"berth\"}},"
-		"{\"name\":\"podman\",\"subnets\":[{\"subnet\":\"10.88.0.0/16\"}]},"
+		"{\"name\":\"podman\",\"options\":{\"mtu\":\"1400\"},"
+		"\"subnets\":[{\"subnet\":\"10.88.0.0/16\"}]},"
 		"{\"name\":\"none\"}]";
 	struct network_list list = { 0 };
 	const struct network *network;
@@ -251,7 +252,12 @@ static void networks_have_subnet_and_owner(void **state)
 	assert_non_null(network);
 	assert_string_equal(network->subnet, "192.168.85.0/24");
 	assert_string_equal(network->cluster, "ctl");
+	assert_string_equal(network->gateway, "192.168.85.1");
+	assert_string_equal(network->subnet6, "fd00::/64");
+	assert_string_equal(network->gateway6, "");
+	assert_int_equal(network->mtu, 0);
 	assert_string_equal(network_list_find(&list, "podman")->cluster, "");
+	assert_int_equal(network_list_find(&list, "podman")->mtu, 1400);
 	assert_string_equal(network_list_find(&list, "none")->subnet, "");
 	assert_null(network_list_find(&list, "ctl"));
 	network_list_release(&list);

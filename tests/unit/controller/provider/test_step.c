@@ -30,14 +30,14 @@ static void ids_name_the_act_and_the_node_and_are_unique(void **state)
 static void actions_have_their_names(void **state)
 {
 	static const char *const names[] = {
-		"image-check",      "network-create",   "network-delete",   "volume-delete",
-		"directory-create", "directory-delete", "container-create", "container-start",
-		"container-stop",   "container-kill",   "container-delete", "wait-ready",
-		"quiesce",
+		"image-check",      "network-create",     "network-delete",   "volume-delete",
+		"directory-create", "directory-delete",   "container-create", "container-start",
+		"container-stop",   "container-kill",     "container-delete", "wait-ready",
+		"quiesce",          "balancer-configure",
 	};
 
 	(void)state;
-	for (int i = 0; i <= STEP_QUIESCE; i++)
+	for (int i = 0; i <= STEP_BALANCER_CONFIGURE; i++)
 		assert_string_equal(step_action_name((enum step_action)i), names[i]);
 	assert_string_equal(step_action_name((enum step_action)99), "unknown");
 }
