@@ -266,6 +266,7 @@ static int cp(struct invocation *inv, struct err *err)
 			    copy.to.path);
 		return err_explain(err, "USAGE", "a path on a node is said as NODE:PATH");
 	}
+	transfer_expect_bulk();
 	return run(&copy, err);
 }
 
