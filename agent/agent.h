@@ -26,6 +26,7 @@ struct agent_config {
 	const char *runtime_backend; /* "cri" or "fake" */
 	const char *runtime_address; /* unix:///run/containerd/containerd.sock */
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
+	int64_t stream_idle_ms;      /* 0: STREAM_IDLE_MS; for tests */
 };
 
 struct agent {

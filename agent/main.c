@@ -6,10 +6,12 @@
  * it. Walk on to agent.c, or follow a request from agent/gate/connection.c. */
 #include "agent/agent.h"
 #include "agent/server/probe.h"
+#include "agent/streams/stream.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <fcntl.h>
@@ -86,6 +88,10 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'c':
 		config->cluster = value;
 		return 0;
+	case 'i':
+		if (parse_int(value, 1, STREAM_IDLE_MS, &config->stream_idle_ms))
+			return 0;
+		return usage_error("not a number of milliseconds:", value);
 	case 'v':
 		log_set_level(log_get_level() + 1);
 		return 0;
@@ -104,6 +110,7 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "units", required_argument, NULL, 'u' },
 		{ "runtime", required_argument, NULL, 'r' },
 		{ "cluster", required_argument, NULL, 'c' },
+		{ "stream-idle", required_argument, NULL, 'i' }, /* for tests; not in the help */
 		{ 0 },
 	};
 	int option, rc;
