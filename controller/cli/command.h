@@ -112,6 +112,7 @@ extern const struct command cmd_status;
 extern const struct command cmd_health;
 extern const struct command cmd_quiesce;
 extern const struct command cmd_exec;
+extern const struct command cmd_attach;
 extern const struct command cmd_apply;
 extern const struct command cmd_pod_plan;
 extern const struct command cmd_cp;

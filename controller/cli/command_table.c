@@ -33,6 +33,7 @@ const struct command *const command_table[] = {
 	&cmd_container_delete,
 	&cmd_quiesce,
 	&cmd_exec,
+	&cmd_attach,
 	&cmd_apply,
 	&cmd_pod_delete,
 	&cmd_file_delete,
