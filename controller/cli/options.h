@@ -38,6 +38,7 @@ struct options {
 	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
+	int channel;  /* enum node_channel */
 	int verbose;
 	int64_t timeout_ms;
 	int64_t wait_ms;

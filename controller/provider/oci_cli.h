@@ -46,6 +46,9 @@ void oci_add_ports(struct strv *argv, const char *any_port, const struct node_sp
 /* CN-100. */
 void oci_add_mounts(struct strv *argv, const struct node_spec *spec);
 
+/* The engine's exec of `berthd relay`. Pure; failures are remembered by 'argv'. */
+void oci_add_relay(struct strv *argv, const char *program, const char *node);
+
 /* Pure: the last 'lines' non-empty lines of a console, without escape sequences and control
  * characters (CN-251). Caller frees; NULL on allocation failure. */
 char *oci_console_tail(const char *console, unsigned lines);

@@ -287,6 +287,11 @@ static char *podman_console_tail(struct provider *p, const char *node, struct de
 	return oci_console_tail(text_str(&result.out), 4);
 }
 
+static void podman_relay_argv(const char *node, struct strv *argv)
+{
+	oci_add_relay(argv, "podman", node);
+}
+
 const struct provider_ops podman_ops = {
 	.name = "podman",
 	.program = "podman",
@@ -301,5 +306,6 @@ const struct provider_ops podman_ops = {
 	.plan_network_delete = podman_plan_network_delete,
 	.run = podman_run,
 	.info = podman_info,
+	.relay_argv = podman_relay_argv,
 	.console_tail = podman_console_tail,
 };
