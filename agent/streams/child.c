@@ -304,8 +304,7 @@ static void child_close(void *source)
 	out_close(&c->out[1]);
 	sd_event_source_disable_unref(c->exit_source);
 	c->exit_source = NULL;
-	if (c->pidfd >= 0)
-		children_bury(c->streams, c->pid, c->pidfd);
+	children_bury(c->streams, c->pid, c->pidfd, c->cgroup);
 	free(c);
 }
 

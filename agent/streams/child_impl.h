@@ -4,6 +4,7 @@
  *
  * child_open.c makes it, child.c is its life as a source, children.c ends and buries it.
  */
+#include "agent/streams/cgroup.h"
 #include "agent/streams/child.h"
 #include "agent/streams/streams_impl.h"
 #include "shared/base/cleanup.h"
@@ -26,7 +27,8 @@ struct child {
 	struct stream *stream;
 	const char *kind;
 	pid_t pid;
-	int pidfd; /* -1: it never ran */
+	int pidfd;                     /* -1: it never ran */
+	char cgroup[CGROUP_NAME_SIZE]; /* "": none */
 	bool helper;
 	bool tty;
 	struct child_out out[2];
@@ -47,5 +49,9 @@ const struct stream_ops *child_ops(const struct child *c);
 void child_free(struct child *c);
 DEFINE_CLEANUP(child, struct child *, child_free)
 
-/* Kills the process and its group, and reaps it whenever it is gone. Takes over 'pidfd'. */
-void children_bury(struct streams *streams, pid_t pid, int pidfd);
+/* The cgroup for one more program; '*ret_name' is "" (and the entry untouched) where there are none. */
+int children_make_cgroup(struct streams *streams, bool helper, struct cgroup_entry *ret_entry,
+			 char ret_name[CGROUP_NAME_SIZE], struct err *err);
+/* Kills the process, its group and all in its cgroup, reaps it and removes that whenever they are gone.
+ * 'pidfd' is taken over; -1: there is no process. 'cgroup' may be "". */
+void children_bury(struct streams *streams, pid_t pid, int pidfd, const char *cgroup);

@@ -148,9 +148,15 @@ static struct child *child_new(struct streams *streams, const struct child_spec 
 	return c;
 }
 
+static void cleanup_entry(struct cgroup_entry *entry)
+{
+	cgroup_entry_close(entry);
+}
+
 static int start(struct child *c, const struct child_spec *spec, struct err *err)
 {
 	__attribute__((cleanup(cleanup_ends))) struct ends ends = { { -1, -1, -1 } };
+	__attribute__((cleanup(cleanup_entry))) struct cgroup_entry cgroup = CGROUP_NOWHERE;
 	cleanup_with(strv) struct strv env = { 0 };
 	struct spawn_user user;
 	struct spawn spawn = {
@@ -158,13 +164,15 @@ static int start(struct child *c, const struct child_spec *spec, struct err *err
 		.directory = spec->directory,
 		.user = &user,
 		.tty = spec->tty,
-		.cgroups = { -1, -1, -1, -1 },
+		.cgroup = &cgroup,
 	};
 
 	if (spawn_user_find("/etc", spec->user, &user, err) < 0 ||
 	    make_env(spec, &user, &env, err) < 0)
 		return -1;
-	if ((spec->tty ? make_terminal(c, spec, &ends, err) : make_pipes(c, spec, &ends, err)) < 0)
+	if ((spec->tty ? make_terminal(c, spec, &ends, err) : make_pipes(c, spec, &ends, err)) <
+		    0 ||
+	    children_make_cgroup(c->streams, spec->helper, &cgroup, c->cgroup, err) < 0)
 		return -1;
 	spawn.env = (const char *const *)env.items;
 	memcpy(spawn.fds, ends.fds, sizeof(spawn.fds));

@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -59,10 +61,10 @@ static void lay_down_privileges(void)
 	umask(022);
 }
 
-static void enter_cgroups(const struct spawn *spawn, int report)
+static void enter_cgroups(const struct cgroup_entry *cgroup, int report)
 {
-	for (size_t i = 0; i < ARRAY_LEN(spawn->cgroups); i++) {
-		if (spawn->cgroups[i] >= 0 && write(spawn->cgroups[i], "0", 1) != 1)
+	for (size_t i = 0; cgroup && i < CGROUP_TREES; i++) {
+		if (cgroup->tasks[i] >= 0 && write(cgroup->tasks[i], "0", 1) != 1)
 			fail(report, PHASE_CGROUP);
 	}
 }
@@ -118,7 +120,7 @@ run_child(const struct spawn *spawn, char *const *programs, int report)
 {
 	reset_signals();
 	lay_down_privileges();
-	enter_cgroups(spawn, report);
+	enter_cgroups(spawn->cgroup, report);
 	take_descriptors(spawn, report);
 	become(spawn->user, report);
 	go_to(spawn, report);
@@ -193,6 +195,28 @@ static bool has_failed(int report, struct failure *ret)
 	       read(report, ret, sizeof(*ret)) == sizeof(*ret);
 }
 
+/* As fork(2), and the child begins in the cgroup; '*ret_pidfd' is the parent's. glibc's fork() would run the
+ * handlers of libraries, which have nothing to do here. */
+static pid_t fork_into(const struct cgroup_entry *cgroup, int *ret_pidfd)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.pidfd = (uintptr_t)ret_pidfd,
+		.exit_signal = SIGCHLD,
+	};
+	pid_t pid;
+
+	if (cgroup && cgroup->dir >= 0) {
+		args.flags |= CLONE_INTO_CGROUP;
+		args.cgroup = (uint64_t)cgroup->dir;
+		return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+	}
+	pid = _Fork();
+	if (pid > 0)
+		*ret_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return pid;
+}
+
 int spawn_start(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd, struct err *err)
 {
 	cleanup_with(strv) struct strv programs = { 0 };
@@ -206,11 +230,9 @@ int spawn_start(const struct spawn *spawn, pid_t *ret_pid, int *ret_pidfd, struc
 		return -1;
 	if (pipe2(report, O_CLOEXEC) < 0)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a pipe");
-	pid = _Fork();
+	pid = fork_into(spawn->cgroup, &pidfd);
 	if (pid == 0)
 		run_child(spawn, programs.items + 1, report[1]);
-	if (pid > 0)
-		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	close(report[1]);
 	if (pidfd < 0) {
 		err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "start '%s'", spawn->argv[0]);

@@ -4,6 +4,7 @@
  * calls, exec. Nothing of nng, of malloc or of NSS is touched after the fork, every descriptor but the
  * three is closed, signals are back to their defaults.
  */
+#include "agent/streams/cgroup.h"
 #include "shared/base/err.h"
 
 #include <stdbool.h>
@@ -31,9 +32,9 @@ struct spawn {
 	const char *const *env;  /* all of it; PATH of it finds argv[0] */
 	const char *directory;   /* NULL: the user's home, or / when there is none */
 	const struct spawn_user *user;
-	int fds[3];     /* become 0, 1, 2 */
-	bool tty;       /* fds[0] becomes the controlling terminal */
-	int cgroups[4]; /* cgroup.procs files to go into, open for writing; -1: none */
+	int fds[3];                        /* become 0, 1, 2 */
+	bool tty;                          /* fds[0] becomes the controlling terminal */
+	const struct cgroup_entry *cgroup; /* where it begins; NULL: in the agent's own */
 };
 
 /* In a session and process group of its own. Waits SPAWN_WAIT_MS at most for the exec; one that takes

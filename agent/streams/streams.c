@@ -91,7 +91,7 @@ int streams_open(struct sd_event *loop, struct streams **ret_streams, struct err
 		return err_oom(err);
 	streams->loop = sd_event_ref(loop);
 	streams->idle_ms = STREAM_IDLE_MS;
-	if (add_sources(streams, err) < 0)
+	if (add_sources(streams, err) < 0 || children_open(streams, err) < 0)
 		return -1;
 	*ret_streams = TAKE(streams);
 	return 0;

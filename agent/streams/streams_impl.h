@@ -67,7 +67,7 @@ struct streams {
 	size_t count;
 	sd_event_source *work;
 	sd_event_source *timer; /* the first waiter that is out of time, or session that is idle */
-	struct children *children; /* children.c's; NULL until the first one */
+	struct children *children; /* children.c's */
 };
 
 /* Sees to it that stream_work() runs once the present call has returned. */
@@ -84,5 +84,7 @@ void stream_work(struct stream *s);
 /* Answers the waiters whose time has come. The first deadline of the others, or INT64_MAX. */
 int64_t stream_expire(struct stream *s, int64_t now_ms);
 
-/* children.c: lets go of what it keeps. NULL is fine. */
+/* children.c: ends what an earlier life of the agent left running. */
+int children_open(struct streams *streams, struct err *err);
+/* Lets go of what it keeps. NULL is fine. */
 void children_close(struct children *children);

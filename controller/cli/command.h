@@ -114,6 +114,7 @@ extern const struct command cmd_quiesce;
 extern const struct command cmd_exec;
 extern const struct command cmd_apply;
 extern const struct command cmd_pod_plan;
+extern const struct command cmd_cp;
 extern const struct command cmd_image_build;
 extern const struct command cmd_doctor;
 extern const struct command cmd_version;

@@ -37,6 +37,7 @@ const struct command *const command_table[] = {
 	&cmd_pod_delete,
 	&cmd_file_delete,
 	&cmd_pod_plan,
+	&cmd_cp,
 	&cmd_image_build,
 	&cmd_doctor,
 	&cmd_version,
