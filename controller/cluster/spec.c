@@ -106,7 +106,7 @@ static const char *listen_address(const struct cluster_config *config,
 {
 	return port->listen_address && *port->listen_address
 		       ? port->listen_address
-		       : ports_listen_default(config->ip_family, false);
+		       : ports_listen_default(config->ip_family);
 }
 
 static bool is_wildcard(const char *address)
@@ -395,7 +395,7 @@ static int publish_api(const struct cluster_config *config, struct node_config *
 	port->container_port = API_SERVER_PORT;
 	port->host_port = is_door ? config->api_server_port : 0;
 	return node_set(&port->listen_address,
-			!is_door ? ports_listen_default(config->ip_family, false)
+			!is_door                     ? ports_listen_default(config->ip_family)
 			: config->api_server_address ? config->api_server_address
 						     : "",
 			err);
