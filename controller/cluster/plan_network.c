@@ -65,12 +65,12 @@ static int use_present(struct planning *p, const struct network *present, struct
 /* A static address brings its subnet along, which no other can replace (CN-055, CN-060). */
 static int subnet_for_ip(struct planning *p, const char *ip, struct err *err)
 {
+	struct err ignored;
 	char wanted[32];
 
-	if (!subnet_of_address(ip, wanted, sizeof(wanted)) ||
-	    subnet_choose(p->found, wanted, p->subnet, sizeof(p->subnet), err) < 0)
-		return -1;
-	if (strcmp(p->subnet, wanted) == 0)
+	if (subnet_of_address(ip, wanted, sizeof(wanted)) &&
+	    subnet_choose(p->found, wanted, p->subnet, sizeof(p->subnet), &ignored) == 0 &&
+	    strcmp(p->subnet, wanted) == 0)
 		return 0;
 	err_set(err, ERR_ALREADY_EXISTS, 0, "the subnet %s of the address %s is taken", wanted, ip);
 	return err_explain(err, "SUBNET_TAKEN", "choose another --static-ip");
