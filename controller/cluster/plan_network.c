@@ -66,7 +66,7 @@ static int use_present(struct planning *p, const struct network *present, struct
 static int subnet_for_ip(struct planning *p, const char *ip, struct err *err)
 {
 	struct err ignored;
-	char wanted[32];
+	char wanted[32] = "";
 
 	if (subnet_of_address(ip, wanted, sizeof(wanted)) &&
 	    subnet_choose(p->found, wanted, p->subnet, sizeof(p->subnet), &ignored) == 0 &&
