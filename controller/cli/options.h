@@ -27,6 +27,9 @@ struct options {
 	const char *tag;
 	const char *base;
 	const char *kubelet;
+	const char *container;
+	const char *directory;
+	const char *user;
 	const char *memory;
 	const char *cpus;
 	const char *gpus;
@@ -39,12 +42,12 @@ struct options {
 	struct strv packages;
 	struct strv preloads;
 	struct strv env;
+	int output;   /* enum output_format */
+	int progress; /* enum progress_mode */
 	struct strv labels;
 	struct strv mounts;
 	struct strv publish;
 	struct strv dns_search;
-	int output;    /* enum output_format */
-	int progress;  /* enum progress_mode */
 	int ip_family; /* enum ip_family; -1: not given */
 	int verbose;
 	int64_t timeout_ms;
@@ -66,6 +69,8 @@ struct options {
 	bool wait_gone;
 	bool sandboxes;
 	bool client;
+	bool input;
+	bool tty;
 };
 
 enum option_type {

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_TRIES 5
+#define LIST_TRIES  5
+#define PATIENCE_MS 2900
 
 static void add_engine(const struct provider *p, struct strv *argv, const char *verb)
 {
@@ -54,6 +55,26 @@ static int docker_open(const struct host_facts *facts, struct provider **ret_pro
 	return oci_open(&docker_ops, &flavour, facts, ret_provider, err);
 }
 
+/* A daemon that is stuck takes calls and never answers. When a question has waited for a while it is seen
+ * whether the daemon answers the shortest one: if not, it is down (CN-295, within 6 s); if so, it is only
+ * slow, and is asked again. */
+static int ask(struct provider *p, const struct strv *argv, struct deadline by,
+	       struct exec_result *ret_result, struct err *err)
+{
+	cleanup_with(strv) struct strv ping = { 0 };
+	struct err ignored;
+
+	if (oci_run(p, argv, deadline_min(by, deadline_in_ms(PATIENCE_MS)), ret_result, err) == 0)
+		return 0;
+	if (strcmp(err->reason, "ENGINE_HUNG") != 0 || deadline_is_over(by))
+		return -1;
+	oci_add_words(&ping, OCI_WORDS("docker", "version", "--format={{.Server.Version}}"));
+	if (oci_run(p, &ping, deadline_min(by, deadline_in_ms(PATIENCE_MS)), NULL, &ignored) == 0)
+		return oci_run(p, argv, by, ret_result, err);
+	err_set(err, ERR_UNAVAILABLE, 0, "the engine takes calls and does not answer them");
+	return err_explain(err, "ENGINE_NOT_ANSWERING", "restart dockerd, then see 'berth doctor'");
+}
+
 /* `docker PREFIX... ID...` of all given. */
 static int inspect(struct provider *p, const char *const *prefix, const struct strv *ids,
 		   struct deadline by, struct exec_result *ret_result, struct err *err)
@@ -76,7 +97,7 @@ static int list_once(struct provider *p, const char *cluster, struct deadline by
 		      OCI_WORDS("docker", "ps", "--all", "--no-trunc", "--format={{json .}}"));
 	if (cluster)
 		strv_addf(&argv, "--filter=label=" OCI_LABEL_CLUSTER "=%s", cluster);
-	if (oci_run(p, &argv, by, &listed, err) < 0 ||
+	if (ask(p, &argv, by, &listed, err) < 0 ||
 	    docker_parse_list(text_str(&listed.out), &ids, foreign, err) < 0)
 		return -1;
 	if (!ids.count)
@@ -97,7 +118,7 @@ static int networks_once(struct provider *p, const char *name, struct deadline b
 	oci_add_words(&argv, OCI_WORDS("docker", "network", "ls", "--quiet", "--no-trunc"));
 	if (name)
 		strv_addf(&argv, "--filter=name=^%s$", name);
-	if (oci_run(p, &argv, by, &listed, err) < 0)
+	if (ask(p, &argv, by, &listed, err) < 0)
 		return -1;
 	docker_parse_ids(text_str(&listed.out), &ids);
 	/* One of a name needs no closer look. */
@@ -173,7 +194,7 @@ static int docker_info(struct provider *p, struct deadline by, struct engine_inf
 	char context[128];
 
 	oci_add_words(&argv, OCI_WORDS("docker", "info", "--format={{json .}}"));
-	if (oci_ask(p, &argv, by, &result, err) < 0 ||
+	if (ask(p, &argv, oci_ask_deadline(by), &result, err) < 0 ||
 	    docker_parse_info(text_str(&result.out), result.out.len, &info, context,
 			      sizeof(context), err) < 0 ||
 	    ask_where(p, context, by, &info, err) < 0)

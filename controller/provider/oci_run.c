@@ -131,6 +131,36 @@ static int remove_node(struct provider *p, const struct step *step, struct deadl
 	return oci_run(p, &step->argv, by, NULL, err);
 }
 
+static bool is_ours_still(struct provider *p, const char *cluster, struct deadline by)
+{
+	struct network_list networks = { 0 };
+	struct err ignored;
+	bool found = false;
+
+	if (p->ops->networks(p, by, &networks, &ignored) == 0) {
+		for (size_t i = 0; i < networks.count; i++)
+			found |= strcmp(networks.items[i].cluster, cluster) == 0;
+	}
+	network_list_release(&networks);
+	return found;
+}
+
+/* The engine names what it has removed, and says nothing of what is in use; that is told, not forced
+ * (CN-061). */
+static int remove_network(struct provider *p, const struct step *step, struct deadline by,
+			  struct err *err)
+{
+	const char *cluster = strrchr(step->argv.items[step->argv.count - 1], '=') + 1;
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+
+	if (oci_run(p, &step->argv, by, &result, err) < 0)
+		return -1;
+	if (strstr(text_str(&result.out), cluster) || !is_ours_still(p, cluster, by))
+		return 0;
+	err_set(err, ERR_FAILED_PRECONDITION, 0, "other containers use the network '%s'", cluster);
+	return err_explain(err, "NETWORK_IN_USE", "remove them, then delete the cluster again");
+}
+
 int oci_run_step(struct provider *p, const struct step *step, struct deadline by, struct err *err)
 {
 	struct err why;
@@ -142,6 +172,8 @@ int oci_run_step(struct provider *p, const struct step *step, struct deadline by
 		rc = create(p, step, by, &why);
 	else if (step->action == STEP_CONTAINER_DELETE)
 		rc = remove_node(p, step, by, &why);
+	else if (step->action == STEP_NETWORK_DELETE)
+		rc = remove_network(p, step, by, &why);
 	else
 		rc = oci_run(p, &step->argv, by, NULL, &why);
 	if (rc == 0 || is_done_already(step->action, why.reason))
