@@ -547,11 +547,17 @@ static void mtu_is_the_engines_own_networks(void **state)
 static void search_for_a_subnet_begins_where_wanted(void **state)
 {
 	struct rig *rig = *state;
+	cleanup_with(plan) struct plan plan = { 0 };
+	struct err err;
 
 	set_text(&rig->config->subnet, "10.20.30.0/24");
 	assert_has(rig, "create/c-worker", " | --ip=10.20.30.3 | ");
 	strv_add(&rig->found.bad_subnets, "10.20.30.0/24");
 	assert_has(rig, "create/c-worker", " | --ip=10.29.30.3 | ");
+	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_int_equal(plan.warnings.count, 1);
+	assert_string_equal(plan.warnings.items[0], "the subnet 10.20.30.0/24 is taken: the "
+						    "cluster gets 10.29.30.0/24");
 }
 
 /* CN-060: the network is made around it, and nobody else gets it. */
@@ -652,6 +658,23 @@ static void several_control_planes_stand_behind_a_balancer(void **state)
 	assert_string_equal(step->backends.items[1], "c-control-plane2=192.168.49.3");
 	assert_has(rig, "create/c-external-load-balancer", " | --publish=10.1.1.1/7443:6443");
 	assert_has(rig, "create/c-control-plane", " | --publish=127.0.0.1/0:6443");
+}
+
+/* Only its agent can be told anything. */
+static void balancer_is_waited_for_even_without_wait(void **state)
+{
+	struct rig *rig = *state;
+	cleanup_with(plan) struct plan plan = { 0 };
+	struct err err;
+
+	start_again(rig, 2, 0);
+	complete(rig);
+	rig->options.wait = false;
+	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_null(plan_find(&plan, "ready/c-control-plane"));
+	assert_non_null(plan_find(&plan, "ready/c-external-load-balancer"));
+	assert_true(strv_has(&plan_find(&plan, "balancer/c-external-load-balancer")->after,
+			     "ready/c-external-load-balancer"));
 }
 
 /* CN-263: "::" is where a cluster of IPv6 is called. */
@@ -768,6 +791,7 @@ int main(void)
 		RIGGED(without_a_subnet_the_engines_network_will_do_when_allowed),
 		RIGGED(refused_addresses_are_passed_over),
 		RIGGED(several_control_planes_stand_behind_a_balancer),
+		RIGGED(balancer_is_waited_for_even_without_wait),
 		RIGGED(balancer_of_ipv6_calls_by_ipv6),
 		RIGGED(added_control_plane_is_told_to_the_balancer),
 		RIGGED(added_node_goes_where_the_others_are),

@@ -246,7 +246,8 @@ static void address_in_use_makes_way_for_the_next(void **state)
 	assert_int_equal(count(rig, "--label=io.berth.index=3 |"), 1);
 }
 
-/* CN-271: what the engine lists is removed, and looked for once more. */
+/* CN-243 CN-271: what another choice would not avoid is not tried again; what the engine lists is removed,
+ * and looked for once more. */
 static void failed_create_removes_what_the_engine_lists(void **state)
 {
 	struct rig *rig = *state;
@@ -261,6 +262,7 @@ static void failed_create_removes_what_the_engine_lists(void **state)
 	assert_int_equal(count(rig, "rm | --force | --volumes | --time=0 | -- | c-control-plane\n"),
 			 1);
 	assert_int_equal(count(rig, "ps | --all"), 3);
+	assert_int_equal(count(rig, " | run | "), 1);
 	assert_int_equal(
 		count(rig, "network | prune | --force | --filter=label=io.berth.cluster=c"), 1);
 	assert_false(control_exists(rig->state, "nodes/c-control-plane"));
