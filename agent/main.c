@@ -5,7 +5,7 @@
  * from there to what does the work: agent/pods, agent/units, agent/runtime. No part knows who calls
  * it. Walk on to agent.c, or follow a request from agent/gate/connection.c. */
 #include "agent/agent.h"
-#include "agent/server/probe.h"
+#include "agent/ask/probe.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
@@ -35,6 +35,8 @@ static const char usage[] =
 	"  --units B         systemd or fake (systemd)\n"
 	"  --runtime B:ADDR  cri:ADDR or fake:DIR (cri:unix:///run/containerd/containerd.sock)\n"
 	"  --cluster C       the cluster's name ($BERTH_CLUSTER)\n"
+	"  --front-user U    whose front may connect, if there is such a user (berthd-front)\n"
+	"  --front-dir D     the front's sockets, one a role (/run/berthd-front)\n"
 	"  -v                a line on stderr for each call; -vv: more\n"
 	"\n"
 	"check exits with 0 when no part has failed, else with 1; a usage error is 2.\n";
@@ -86,6 +88,12 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'c':
 		config->cluster = value;
 		return 0;
+	case 'f':
+		config->front_user = value;
+		return 0;
+	case 'F':
+		config->front_dir = value;
+		return 0;
 	case 'v':
 		log_set_level(log_get_level() + 1);
 		return 0;
@@ -104,6 +112,8 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "units", required_argument, NULL, 'u' },
 		{ "runtime", required_argument, NULL, 'r' },
 		{ "cluster", required_argument, NULL, 'c' },
+		{ "front-user", required_argument, NULL, 'f' },
+		{ "front-dir", required_argument, NULL, 'F' },
 		{ 0 },
 	};
 	int option, rc;
@@ -156,9 +166,9 @@ struct check {
 	int code;
 };
 
-static void print_health(void *arg, const Berth__Node__V1__HealthReply *reply,
-			 const struct err *err)
+static void print_health(void *arg, const ProtobufCMessage *msg, const struct err *err)
 {
+	const Berth__Node__V1__HealthReply *reply = (const Berth__Node__V1__HealthReply *)msg;
 	static const char *const states[] = { "unknown", "ok", "degraded", "failed", "absent" };
 	struct check *check = arg;
 
@@ -185,8 +195,8 @@ static int check(const struct agent_config *config)
 		return failed(&err);
 	}
 	if (probe_new(loop, config->socket, &probe, &err) < 0 ||
-	    probe_ask(probe, deadline_in_ms(CHECK_TIMEOUT_MS), true, print_health, &state, &err) <
-		    0)
+	    probe_ask(probe, &berth__node__v1__health__descriptor, "Check",
+		      deadline_in_ms(CHECK_TIMEOUT_MS), true, print_health, &state, &err) < 0)
 		state.code = failed(&err);
 	else
 		while (!state.over && sd_event_run(loop, UINT64_MAX) >= 0)

@@ -23,6 +23,8 @@
 void gate_config_init(struct gate_config *config)
 {
 	config->listen_fd = -1;
+	config->peer_uid = 0;
+	config->peer_gid = 0;
 	config->max_connections = 64;
 	config->max_per_peer = 16;
 	config->handshake_ms = 5000;
@@ -93,7 +95,7 @@ static bool admit(struct gate *gate, int fd, pid_t *ret_pid)
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
-	    (peer.uid != 0 && peer.uid != geteuid())) {
+	    (peer.uid != gate->config.peer_uid && peer.uid != geteuid())) {
 		gate->counters.refused_peer++;
 		return false;
 	}
@@ -176,7 +178,7 @@ static int gate_listen(struct gate *gate, const struct gate_config *config, stru
 	int rc;
 
 	if (gate->listen_fd < 0) {
-		if (listener_open(config->public_path, &gate->listen_fd, err) < 0)
+		if (listener_open(config->public_path, config->peer_gid, &gate->listen_fd, err) < 0)
 			return -1;
 		gate->public_path = strdup(config->public_path);
 		if (!gate->public_path)

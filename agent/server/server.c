@@ -5,6 +5,7 @@
 #include "agent/server/record.h"
 #include "agent/server/replay.h"
 #include "agent/server/worker.h"
+#include "agent/service/metrics.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
@@ -153,6 +154,9 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 	}
 	call->waiters = NULL;
 	recorder_add(server->recorder, call, err);
+	metrics_count(server->agent->metrics, call->target.service->descriptor->name,
+		      call->target.method->name, err ? err->code : ERR_OK,
+		      clock_now_us() - call->started_us);
 }
 
 /* --- late handlers -------------------------------------------------------------------------------- */
