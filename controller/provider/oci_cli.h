@@ -75,6 +75,9 @@ struct deadline oci_ask_deadline(struct deadline by);
 int oci_ask(struct provider *p, const struct strv *argv, struct deadline by,
 	    struct exec_result *ret_result, struct err *err);
 
+/* Waits 'ms', or until 'by'. False when it was interrupted. */
+bool oci_wait(struct provider *p, int64_t ms, struct deadline by);
+
 /* Pure. Strict: one value of that type, at most 16 MiB, 64 deep, nothing behind it; else ERR_DATA_LOSS,
  * reason ENGINE_ANSWER_GARBLED. Caller puts it with json_object_put(). */
 int oci_json_parse(const char *text, size_t len, enum json_type type, struct json_object **ret_json,

@@ -4,6 +4,7 @@
  * share the daemon and run in order.
  */
 #include "controller/exec/exec.h"
+#include "controller/provider/provider.h"
 #include "tests/support/dockerd.h"
 #include "tests/support/e2e.h"
 
@@ -14,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -224,6 +225,63 @@ static void killed_controller_leaves_nothing_after_a_delete(void **state)
 	assert_nothing_left();
 }
 
+struct race {
+	struct provider *provider;
+	const char *subnet;
+	int rc;
+	struct err err;
+};
+
+static void *make_network(void *arg)
+{
+	struct race *race = arg;
+	const struct network_spec spec = {
+		.cluster = cluster, .name = cluster, .subnet = race->subnet, .subnet6 = ""
+	};
+	struct plan plan = { 0 };
+
+	race->rc = provider_plan_network(race->provider, &spec, &plan, &race->err);
+	if (race->rc == 0)
+		race->rc = provider_run(race->provider, plan_last(&plan), deadline_in_ms(30000),
+					&race->err);
+	plan_release(&plan);
+	return NULL;
+}
+
+static int race_for_a_network(void)
+{
+	struct race races[2] = { { .subnet = "10.241.1.0/24" }, { .subnet = "10.241.2.0/24" } };
+	pthread_t threads[ARRAY_LEN(races)];
+	struct err err;
+	int won = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(races); i++)
+		assert_int_equal(provider_open("docker", NULL, &races[i].provider, &err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(races); i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, make_network, &races[i]), 0);
+	for (size_t i = 0; i < ARRAY_LEN(races); i++) {
+		pthread_join(threads[i], NULL);
+		won += races[i].rc == 0;
+		if (races[i].rc < 0)
+			assert_string_equal(races[i].err.reason, "NETWORK_EXISTS");
+		provider_close(races[i].provider);
+	}
+	return won;
+}
+
+/* CN-071 CN-076 CN-292: docker itself may let both have the name. */
+static void networks_made_at_once_leave_one(void **state)
+{
+	(void)state;
+	skip_unless_possible();
+	for (int round = 0; round < 5; round++) {
+		assert_int_equal(race_for_a_network(), 1);
+		assert_int_equal(DOCKER_LINES("network", "ls", "--quiet"), 3);
+		e2e_ok("delete", "cluster", "--name", cluster, (char *)NULL);
+		assert_nothing_left();
+	}
+}
+
 static void assert_engine_is_down(void)
 {
 	struct e2e_output output =
@@ -266,6 +324,7 @@ int main(void)
 		cmocka_unit_test(stopped_node_starts_again_with_its_address),
 		cmocka_unit_test(deleted_cluster_leaves_nothing),
 		cmocka_unit_test(killed_controller_leaves_nothing_after_a_delete),
+		cmocka_unit_test(networks_made_at_once_leave_one),
 		cmocka_unit_test(stuck_daemon_is_told_within_six_seconds),
 		cmocka_unit_test(daemon_that_is_gone_is_told_at_once),
 	};
