@@ -38,6 +38,10 @@ const struct command *const command_table[] = {
 	&cmd_file_delete,
 	&cmd_pod_plan,
 	&cmd_cp,
+	&cmd_port_forward,
+	&cmd_image_get,
+	&cmd_image_load,
+	&cmd_archive_load,
 	&cmd_image_build,
 	&cmd_doctor,
 	&cmd_version,
@@ -55,6 +59,8 @@ const char *noun_singular(const char *word)
 		{ "container", "containers" },
 		{ "pod", "pods", "po" },
 		{ "unit", "units" },
+		{ "image", "images" },
+		{ "archive", "archives" },
 		{ "node-image" },
 	};
 	/* clang-format on */
