@@ -14,6 +14,7 @@ struct pods;
 struct runtime;
 struct sd_event;
 struct server;
+struct streams;
 struct units;
 struct watchdog;
 
@@ -40,6 +41,7 @@ struct agent {
 	struct units *units;
 	struct runtime *runtime;
 	struct pods *pods;
+	struct streams *streams;
 	struct monitor *monitor;
 	struct metrics *metrics; /* NULL: nothing is counted */
 	struct server *server;

@@ -4,8 +4,9 @@ IMAGE ?= localhost/berth-node:latest
 
 .PHONY: image image-smoke image-clean
 
-image: build/berthd
-	images/node/build --tag $(IMAGE) --berthd build/berthd
+# $(helpers): the programs beside berthd, installed beside it.
+image: build/berthd $(helpers)
+	images/node/build --tag $(IMAGE) --berthd build/berthd $(helpers:%=--program %)
 
 image-smoke: image
 	images/smoke/run $(IMAGE)

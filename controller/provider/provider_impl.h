@@ -64,8 +64,10 @@ struct provider {
 	const struct provider_ops *ops;
 	struct host_facts facts;
 	struct engine_info engine;         /* see provider_set_engine() */
+	bool absent;                       /* opened to plan only: its program is not there */
 	const struct interrupt *interrupt; /* may be NULL */
 };
 
 extern const struct provider_ops podman_ops;
+extern const struct provider_ops docker_ops;
 extern const struct provider_ops fake_ops;

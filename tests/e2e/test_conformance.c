@@ -1,9 +1,10 @@
 /*
- * One suite, every provider: what provider.h promises. A new provider is tested by its row below. What
- * cannot run here is skipped with its reason.
+ * One suite, every provider: what provider.h promises. It walks the registry, so that a new provider is
+ * tested by existing. What cannot run here is skipped with its reason.
  */
 #include "controller/provider/provider.h"
 #include "tests/support/control.h"
+#include "tests/support/dockerd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IMAGE "localhost/berth-node:latest"
+/* The tests' own dockerd, and why there is none. */
+static struct dockerd *dockerd;
+static const char *no_dockerd = "dockerd was not started";
+
+static const char *image_name(void)
+{
+	const char *given = getenv("BERTH_TEST_IMAGE");
+
+	return given ? given : "localhost/berth-node:latest";
+}
 
 struct rig {
 	const char *name; /* of the provider */
@@ -75,10 +85,11 @@ static int create(struct rig *rig, struct err *err)
 		.cluster = rig->cluster,
 		.role = NODE_CONTROL_PLANE,
 		.index = 3,
-		.image = IMAGE,
+		.image = image_name(),
 		.ip = "192.168.241.4",
 		.network = rig->cluster,
 		.run_dir = rig->run_dir,
+		.agent_port = -1,
 	};
 	struct plan plan = { 0 };
 
@@ -115,11 +126,12 @@ static int set_up(void **state)
 	snprintf(rig->node, sizeof(rig->node), "%s-a", rig->cluster);
 	snprintf(rig->run_dir, sizeof(rig->run_dir), "%s/run", rig->dir);
 	assert_int_equal(mkdir(rig->run_dir, 0700), 0);
-	if (provider_open(rig->name, NULL, &rig->p, &err) < 0) {
+	if (strcmp(rig->name, "docker") == 0 && !dockerd)
+		rig->why_not = no_dockerd;
+	else if (provider_open(rig->name, NULL, &rig->p, &err) < 0)
 		rig->why_not = "its program is not installed";
-	} else if (image(rig, IMAGE, &err) < 0) {
-		rig->why_not = "there is no image " IMAGE " (make image)";
-	}
+	else if (image(rig, image_name(), &err) < 0)
+		rig->why_not = "there is no node image (make image)";
 	*state = rig;
 	return 0;
 }
@@ -189,7 +201,7 @@ static void node_is_listed_as_it_was_asked_for(void **state)
 	assert_int_equal(node->state, NODE_RUNNING);
 	assert_int_equal(node->index, 3);
 	assert_string_equal(node->ip, "192.168.241.4");
-	assert_string_equal(node->image, IMAGE);
+	assert_string_equal(node->image, image_name());
 	assert_string_equal(node->run_dir, rig->run_dir);
 	node_list_release(&list);
 }
@@ -327,9 +339,26 @@ static void what_is_not_there_cannot_start_or_stop(void **state)
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
+static int start_engines(void **state)
+{
+	(void)state;
+	dockerd = dockerd_start(&no_dockerd);
+	if (dockerd && !dockerd_load(dockerd, image_name()))
+		print_message("docker gets no image: podman has none\n");
+	return 0;
+}
+
+static int stop_engines(void **state)
+{
+	(void)state;
+	dockerd_stop(dockerd);
+	return 0;
+}
+
+#define MAX_PROVIDERS 8
+
 int main(void)
 {
-	static char *const providers[] = { "fake", "podman" };
 	static const struct CMUnitTest cases[] = {
 		cmocka_unit_test_setup_teardown(node_is_listed_as_it_was_asked_for, set_up,
 						tear_down),
@@ -346,18 +375,20 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_not_there_cannot_start_or_stop, set_up,
 						tear_down),
 	};
-	struct CMUnitTest tests[ARRAY_LEN(providers) * ARRAY_LEN(cases)];
+	struct CMUnitTest tests[MAX_PROVIDERS * ARRAY_LEN(cases)];
 	char names[ARRAY_LEN(tests)][96];
+	const char *provider;
 	size_t count = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(providers); i++) {
+	for (size_t i = 0; i < MAX_PROVIDERS && (provider = provider_known(i)); i++) {
 		for (size_t k = 0; k < ARRAY_LEN(cases); k++, count++) {
-			snprintf(names[count], sizeof(names[count]), "%s: %s", providers[i],
+			snprintf(names[count], sizeof(names[count]), "%s: %s", provider,
 				 cases[k].name);
 			tests[count] = cases[k];
 			tests[count].name = names[count];
-			tests[count].initial_state = providers[i];
+			tests[count].initial_state = (void *)provider;
 		}
 	}
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* cmocka's macro wants an array of its own size. */
+	return _cmocka_run_group_tests("providers", tests, count, start_engines, stop_engines);
 }
