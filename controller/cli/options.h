@@ -44,6 +44,7 @@ struct options {
 	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
+	int channel;  /* enum node_channel */
 	struct strv labels;
 	struct strv mounts;
 	struct strv publish;
