@@ -108,6 +108,8 @@ extern const struct command cmd_node_get;
 extern const struct command cmd_container_get;
 extern const struct command cmd_pod_get;
 extern const struct command cmd_unit_get;
+extern const struct command cmd_cert_get;
+extern const struct command cmd_cert_renew;
 extern const struct command cmd_status;
 extern const struct command cmd_health;
 extern const struct command cmd_quiesce;

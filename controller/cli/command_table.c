@@ -22,6 +22,8 @@ const struct command *const command_table[] = {
 	&cmd_container_get,
 	&cmd_pod_get,
 	&cmd_unit_get,
+	&cmd_cert_get,
+	&cmd_cert_renew,
 	&cmd_status,
 	&cmd_health,
 	&cmd_unit_start,
@@ -62,6 +64,7 @@ const char *noun_singular(const char *word)
 		{ "unit", "units" },
 		{ "image", "images" },
 		{ "archive", "archives" },
+		{ "cert", "certs" },
 		{ "node-image" },
 	};
 	/* clang-format on */

@@ -64,6 +64,8 @@ struct options {
 	bool dry_run;
 	bool all;
 	bool all_namespaces;
+	bool agent_tls;
+	bool authority;
 	bool retain;
 	bool allow_default_network;
 	bool force;

@@ -104,6 +104,7 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 
 	if (!directory)
 		return err_oom(err);
+	directory->agent_tls = spec->agent_port >= 0;
 	if (p->new_network)
 		strv_add(&directory->after, "network");
 	if (provider_plan_create(p->ctx->provider, spec, p->plan, err) < 0)
@@ -120,6 +121,18 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 		return err_oom(err);
 	strv_add(&wait->after, create->id);
 	return 0;
+}
+
+/* Asked for, or as the cluster has it already. */
+static bool wants_tls(const struct planning *p)
+{
+	for (size_t i = 0; i < p->found->nodes.count; i++) {
+		const struct node *node = p->found->nodes.items[i];
+
+		if (strcmp(node->cluster, p->ctx->name) == 0 && node_tls_port(node))
+			return true;
+	}
+	return p->options->agent_tls;
 }
 
 static const char *or_empty(const char *s)
@@ -170,7 +183,7 @@ static int add_node_at(struct planning *p, const struct node_config *node, int i
 		.gpus = or_empty(node->gpus),
 		.dns_search = p->dns_search,
 		.preload = "",
-		.agent_port = -1,
+		.agent_port = wants_tls(p) ? 0 : -1,
 	};
 
 	if (!run_dir)
