@@ -229,6 +229,7 @@ static void assert_result(const char *word, const char *what, const char *expect
 /* NS-070, NS-071, NS-072 */
 static void images_of_the_host_are_loaded_where_they_are_missing(void **state)
 {
+	struct e2e_output removed;
 	char script[512];
 	json_object *rows;
 
@@ -245,8 +246,9 @@ static void images_of_the_host_are_loaded_where_they_are_missing(void **state)
 	assert_int_equal(json_object_array_length(rows), 1);
 	json_object_put(rows);
 	assert_result("archive", here("app.tar"), "loaded");
-	e2e_release(
-		&(struct e2e_output[]){ e2e_program(30, "podman", "image", "rm", app(), NULL) }[0]);
+	removed = e2e_program(30, "podman", "image", "rm", app(), NULL);
+	assert_int_equal(removed.exit_code, 0);
+	e2e_release(&removed);
 }
 
 int main(void)
