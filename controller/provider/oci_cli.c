@@ -3,6 +3,7 @@
 #include "controller/provider/oci_parse.h"
 #include "shared/base/log.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +115,13 @@ int oci_ask(struct provider *p, const struct strv *argv, struct deadline by,
 	}
 }
 
+bool oci_wait(struct provider *p, int64_t ms, struct deadline by)
+{
+	struct pollfd pfd = { .fd = p->interrupt ? p->interrupt->fd : -1, .events = POLLIN };
+
+	return poll(&pfd, 1, deadline_poll_ms(deadline_min(by, deadline_in_ms(ms)))) == 0;
+}
+
 void oci_add_words(struct strv *argv, const char *const *words)
 {
 	for (; *words; words++)
@@ -188,6 +196,14 @@ static char *plain_text(const char *console)
 	if (plain.len && plain.data[plain.len - 1] == '\n')
 		plain.data[--plain.len] = '\0';
 	return text_take(&plain);
+}
+
+void oci_add_relay(struct strv *argv, const char *program, const char *node)
+{
+	const char *const words[] = { program, "exec", "--interactive", node, "berthd", "relay" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strv_add(argv, words[i]);
 }
 
 char *oci_console_tail(const char *console, unsigned lines)

@@ -29,7 +29,6 @@ struct oci_flavour {
 	const char *mtu_option;     /* of a bridge: "mtu" */
 	const char *all_gpus;       /* the word for every GPU of NVIDIA's (CN-019) */
 	const char *stop_time;      /* what stands before stop's seconds */
-	int oldest;                 /* major version that still understands us (CN-042) */
 	bool digest_without_tag;    /* see oci_image_name() */
 	bool image_check_is_silent; /* its "no" has no words, only an exit code */
 
@@ -76,6 +75,9 @@ struct deadline oci_ask_deadline(struct deadline by);
 int oci_ask(struct provider *p, const struct strv *argv, struct deadline by,
 	    struct exec_result *ret_result, struct err *err);
 
+/* Waits 'ms', or until 'by'. False when it was interrupted. */
+bool oci_wait(struct provider *p, int64_t ms, struct deadline by);
+
 /* Pure. Strict: one value of that type, at most 16 MiB, 64 deep, nothing behind it; else ERR_DATA_LOSS,
  * reason ENGINE_ANSWER_GARBLED. Caller puts it with json_object_put(). */
 int oci_json_parse(const char *text, size_t len, enum json_type type, struct json_object **ret_json,
@@ -84,6 +86,9 @@ int oci_json_parse(const char *text, size_t len, enum json_type type, struct jso
 /* Pure: the engine's complaint (its stderr) as code, reason, sentence and advice (CN-057, CN-098,
  * CN-240, CN-241). Returns -1. */
 int oci_error(const char *program, const char *complaint, int exit_code, struct err *err);
+
+/* The engine's exec of `berthd relay`. Pure; failures are remembered by 'argv'. */
+void oci_add_relay(struct strv *argv, const char *program, const char *node);
 
 /* Pure: the last 'lines' non-empty lines of a console, without escape sequences and control
  * characters (CN-251). Caller frees; NULL on allocation failure. */

@@ -32,6 +32,14 @@ static const struct provider_ops *choose_ops(void)
 	return NULL;
 }
 
+void provider_relay_argv(const char *name, const char *node, struct strv *argv)
+{
+	const struct provider_ops *ops = find_ops(name);
+
+	if (ops && ops->relay_argv)
+		ops->relay_argv(node, argv);
+}
+
 static int unknown_provider(const char *name, struct err *err)
 {
 	err_set(err, ERR_NOT_FOUND, 0, "no provider '%s'", name);
@@ -185,7 +193,7 @@ static int plan_checked(const struct provider *p, const struct plan *plan, int r
 		if (strv_failed(&plan->steps[i]->argv) || strv_failed(&plan->steps[i]->after))
 			return err_oom(err);
 	}
-	return strv_failed(&plan->warnings) ? err_oom(err) : 0;
+	return 0;
 }
 
 /* Whatever made the name: it never becomes an option or a path (I7). */

@@ -103,6 +103,12 @@ static enum delivery deliver_container_id(struct cri_call *call, const ProtobufC
 	return deliver_id(call, ((const Runtime__V1__CreateContainerResponse *)m)->container_id);
 }
 
+static enum delivery deliver_url(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
+{
+	(void)a;
+	return deliver_id(call, ((const Runtime__V1__UrlResponse *)m)->url);
+}
+
 static enum delivery deliver_sandboxes(struct cri_call *call, const ProtobufCMessage *m,
 				       struct arena *a)
 {
@@ -257,6 +263,10 @@ static const struct cri_method start_container =
 	RUNTIME_WRITE("StartContainer", empty, ABSENT_IS_ERROR, deliver_done);
 static const struct cri_method stop_container =
 	RUNTIME_WRITE("StopContainer", empty, ABSENT_BY_TEXT, deliver_done);
+static const struct cri_method exec_session =
+	RUNTIME_WRITE("Exec", url_response, ABSENT_BY_TEXT, deliver_url);
+static const struct cri_method attach_session =
+	RUNTIME_WRITE("Attach", url_response, ABSENT_BY_TEXT, deliver_url);
 static const struct cri_method remove_check =
 	RUNTIME_READ("ContainerStatus", container_status_response, ABSENT_IS_SUCCESS,
 		     deliver_removal_check);
@@ -692,6 +702,42 @@ static enum delivery deliver_removal_check(struct cri_call *call, const Protobuf
 	return ASKED_MORE;
 }
 
+static void ask_attach(struct cri_call *call, const struct runtime_session *session)
+{
+	Runtime__V1__AttachRequest req = RUNTIME__V1__ATTACH_REQUEST__INIT;
+
+	req.container_id = call->id;
+	req.tty = session->tty;
+	req.with_stdin = session->input;
+	req.with_stdout = true;
+	req.with_stderr = !session->tty;
+	ask(call, &attach_session, &req.base);
+}
+
+static void cri_open_session(struct runtime *rt, const char *id,
+			     const struct runtime_session *session, struct deadline by,
+			     runtime_id_fn *done, void *arg)
+{
+	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, id);
+	Runtime__V1__ExecRequest req = RUNTIME__V1__EXEC_REQUEST__INIT;
+
+	if (!call)
+		return;
+	if (!session->argv) {
+		ask_attach(call, session);
+		return;
+	}
+	req.container_id = call->id;
+	req.cmd = (char **)session->argv;
+	while (session->argv[req.n_cmd])
+		req.n_cmd++;
+	req.tty = session->tty;
+	req.with_stdin = session->input;
+	req.with_stdout = true;
+	req.with_stderr = !session->tty;
+	ask(call, &exec_session, &req.base);
+}
+
 static void cri_image_status(struct runtime *rt, const char *image, struct deadline by,
 			     runtime_image_fn *done, void *arg)
 {
@@ -785,6 +831,7 @@ const struct runtime_ops runtime_cri_ops = {
 	.unpause_container = cri_unpause_container,
 	.list_paused = cri_list_paused,
 	.remove_container = cri_remove_container,
+	.open_session = cri_open_session,
 	.image_status = cri_image_status,
 	.pull_image = cri_pull_image,
 	.list_images = cri_list_images,
