@@ -28,6 +28,7 @@ struct cri_method {
 	struct transport_method wire;
 	const ProtobufCMessageDescriptor *reply;
 	enum absent absent;
+	/* Takes the reply; 'a' holds what it makes of it until it returns. */
 	enum delivery (*deliver)(struct cri_call *call, const ProtobufCMessage *m, struct arena *a);
 };
 
