@@ -342,8 +342,10 @@ void stream_close(struct stream *s)
 	s->ops->close(s->source);
 	ring_release(&s->out);
 	free(s);
-	if (streams->count == 0)
+	if (streams->count == 0) {
 		sd_event_source_set_enabled(streams->timer, SD_EVENT_OFF);
+		streams_expect_bulk(false);
+	}
 }
 
 int stream_resize(struct stream *s, unsigned rows, unsigned columns, struct err *err)

@@ -4,6 +4,7 @@
 #include "shared/base/cleanup.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 #include <utlist.h>
@@ -116,6 +117,17 @@ void streams_close(struct streams *streams)
 	free(streams);
 }
 
+/* The agent's malloc is set up to stay small (agent/main.c): each message of a quarter of a megabyte
+ * would be mapped, faulted in and unmapped, several times over. While there are sessions such memory is
+ * kept; afterwards all goes back. */
+void streams_expect_bulk(bool bulk)
+{
+	mallopt(M_MMAP_THRESHOLD, bulk ? 4 * 1024 * 1024 : 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, bulk ? 8 * 1024 * 1024 : 64 * 1024);
+	if (!bulk)
+		malloc_trim(0);
+}
+
 size_t streams_count(const struct streams *streams)
 {
 	return streams->count;
@@ -156,7 +168,8 @@ int stream_new(struct streams *streams, const struct stream_ops *ops, void *sour
 	s->role = role;
 	s->touched_ms = clock_now_ms();
 	DL_APPEND(streams->all, s);
-	streams->count++;
+	if (streams->count++ == 0)
+		streams_expect_bulk(true);
 	streams_wake_by(streams, s->touched_ms + streams->idle_ms);
 	*ret_stream = TAKE(s);
 	return 0;

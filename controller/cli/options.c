@@ -34,6 +34,13 @@ const struct option_spec global_options[] = {
 	  OPTION_AT(progress),
 	  .choices = "auto plain json none",
 	  .help = "auto, plain, json or none (default: auto: steps on a terminal, else plain)" },
+	{ .name = "channel",
+	  .value = "WAY",
+	  .type = OPTION_CHOICE,
+	  OPTION_AT(channel),
+	  .choices = "auto ipc relay",
+	  .help = "way to the agents: auto, ipc or relay (default: auto: the node's socket, or the "
+		  "engine's exec where this host does not have it)" },
 	{ .name = "timeout",
 	  .value = "DUR",
 	  .type = OPTION_DURATION,
@@ -73,6 +80,7 @@ void options_init(struct options *opt)
 		.grace_ms = -1,
 		.workers = -1,
 		.control_planes = -1,
+		.ip_family = -1,
 		.signal = -1,
 		.wait_gone = true,
 	};
@@ -86,6 +94,10 @@ void options_release(struct options *opt)
 	strv_release(&opt->packages);
 	strv_release(&opt->preloads);
 	strv_release(&opt->env);
+	strv_release(&opt->labels);
+	strv_release(&opt->mounts);
+	strv_release(&opt->publish);
+	strv_release(&opt->dns_search);
 }
 
 const char *output_format_name(enum output_format format)

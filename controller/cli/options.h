@@ -24,12 +24,19 @@ struct options {
 	const char *image;
 	const char *role;
 	const char *observed;
+	const char *address;
 	const char *tag;
 	const char *base;
 	const char *kubelet;
 	const char *container;
 	const char *directory;
 	const char *user;
+	const char *memory;
+	const char *cpus;
+	const char *gpus;
+	const char *subnet;
+	const char *static_ip;
+	const char *network;
 	struct strv nodes;
 	struct strv namespaces;
 	struct strv files;
@@ -38,6 +45,12 @@ struct options {
 	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
+	int channel;  /* enum node_channel */
+	struct strv labels;
+	struct strv mounts;
+	struct strv publish;
+	struct strv dns_search;
+	int ip_family; /* enum ip_family; -1: not given */
 	int verbose;
 	int64_t timeout_ms;
 	int64_t wait_ms;
@@ -51,7 +64,10 @@ struct options {
 	bool dry_run;
 	bool all;
 	bool all_namespaces;
+	bool agent_tls;
+	bool authority;
 	bool retain;
+	bool allow_default_network;
 	bool force;
 	bool wait;
 	bool wait_gone;

@@ -2,6 +2,9 @@
  * Is what is wanted possible at all? Said before anything is made, in the words of the config file.
  */
 #include "controller/cluster/cluster.h"
+#include "controller/cluster/ports.h"
+#include "controller/cluster/spec_fill.h"
+#include "controller/cluster/subnet.h"
 #include "shared/base/parse.h"
 
 #include <arpa/inet.h>
@@ -15,6 +18,10 @@
 #define NAME_MAX_BYTES   63
 #define CLUSTER_NAME_MAX 50
 #define MAX_NODES        100
+/* CN-007 */
+#define FLOOR_MIB        1800
+#define FLOOR_CPUS_MILLI 2000
+#define MIB              ((int64_t)1 << 20)
 
 static int invalid(struct err *err, const char *reason, const char *advice)
 {
@@ -28,38 +35,6 @@ static int check_cluster_name(const char *name, struct err *err)
 	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be the name of a cluster", name);
 	return invalid(err, "NAME_INVALID",
 		       "use at most 50 of a-z, 0-9, '-' and '.', a letter or digit first and last");
-}
-
-static bool is_named(const struct cluster_config *config, const char *name)
-{
-	for (size_t i = 0; i < config->node_count; i++) {
-		if (strcmp(config->nodes[i].name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* CN-083: C-control-plane, C-control-plane2, C-worker, C-worker2 ... */
-static int name_node(const char *cluster, const struct cluster_config *config,
-		     struct node_config *node, struct err *err)
-{
-	for (unsigned nth = 1;; nth++) {
-		char suffix[16] = "";
-		char *name;
-
-		if (nth > 1)
-			snprintf(suffix, sizeof(suffix), "%u", nth);
-		name = text_format("%s-%s%s", cluster, node_role_name(node->role), suffix);
-		if (!name)
-			return err_oom(err);
-		if (is_named(config, name)) {
-			free(name);
-			continue;
-		}
-		free(node->name);
-		node->name = name;
-		return 0;
-	}
 }
 
 static int check_node_name(const struct cluster_config *config, const struct node_config *node,
@@ -78,23 +53,12 @@ static int check_node_name(const struct cluster_config *config, const struct nod
 		       "use at most 63 of a-z, 0-9, '-' and '.', a letter or digit first and last");
 }
 
-static int fill_image(const char *image, struct node_config *node, struct err *err)
+static const char *listen_address(const struct cluster_config *config,
+				  const struct port_mapping *port)
 {
-	const char *chosen = image && *image ? image
-			     : *node->image  ? node->image
-					     : CLUSTER_DEFAULT_IMAGE;
-	char *copy = strdup(chosen);
-
-	if (!copy)
-		return err_oom(err);
-	free(node->image);
-	node->image = copy;
-	return 0;
-}
-
-static const char *listen_address(const struct port_mapping *port)
-{
-	return port->listen_address && *port->listen_address ? port->listen_address : "127.0.0.1";
+	return port->listen_address && *port->listen_address
+		       ? port->listen_address
+		       : ports_listen_default(config->ip_family);
 }
 
 static bool is_wildcard(const char *address)
@@ -111,10 +75,10 @@ static bool is_address(const char *s)
 }
 
 /* CN-091, CN-094, CN-097. */
-static int check_port(const struct node_config *node, const struct port_mapping *port,
-		      struct strv *warnings, struct err *err)
+static int check_port(const struct cluster_config *config, const struct node_config *node,
+		      const struct port_mapping *port, struct strv *warnings, struct err *err)
 {
-	const char *address = listen_address(port);
+	const char *address = listen_address(config, port);
 
 	if (port->container_port < 1 || port->container_port > 65535 || port->host_port < -1 ||
 	    port->host_port > 65535) {
@@ -136,13 +100,24 @@ static int check_port(const struct node_config *node, const struct port_mapping 
 	return 0;
 }
 
-static bool ports_clash(const struct port_mapping *a, const struct port_mapping *b)
+/* "::1" is "0:0:0:0:0:0:0:1". */
+static bool same_address(const char *a, const char *b)
 {
-	const char *x = listen_address(a), *y = listen_address(b);
+	struct in6_addr x, y;
+
+	if (inet_pton(AF_INET6, a, &x) == 1 && inet_pton(AF_INET6, b, &y) == 1)
+		return memcmp(&x, &y, sizeof(x)) == 0;
+	return strcmp(a, b) == 0;
+}
+
+static bool ports_clash(const struct cluster_config *config, const struct port_mapping *a,
+			const struct port_mapping *b)
+{
+	const char *x = listen_address(config, a), *y = listen_address(config, b);
 
 	if (a->host_port <= 0 || a->host_port != b->host_port || a->protocol != b->protocol)
 		return false;
-	return strcmp(x, y) == 0 || is_wildcard(x) || is_wildcard(y);
+	return same_address(x, y) || is_wildcard(x) || is_wildcard(y);
 }
 
 static int check_clashes(const struct cluster_config *config, const struct node_config *node,
@@ -152,7 +127,7 @@ static int check_clashes(const struct cluster_config *config, const struct node_
 		size_t count = other == node ? index : other->port_count;
 
 		for (size_t i = 0; i < count; i++) {
-			if (!ports_clash(&other->ports[i], &node->ports[index]))
+			if (!ports_clash(config, &other->ports[i], &node->ports[index]))
 				continue;
 			err_set(err, ERR_INVALID_ARGUMENT, 0,
 				"nodes '%s' and '%s' both want host port %d", other->name,
@@ -223,7 +198,7 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 		return mount_refused(node, mount, "the agent's socket is there", err);
 	if (make_absolute(mount, err) < 0)
 		return -1;
-	if (stat(mount->host_path, &st) < 0) {
+	if (stat(mount->host_path, &st) < 0 && !mount->create) {
 		err_set(err, ERR_NOT_FOUND, errno, "node '%s': cannot mount '%s'", node->name,
 			mount->host_path);
 		return invalid(err, "MOUNT_SOURCE_NOT_FOUND", "create it first");
@@ -231,13 +206,45 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 	return 0;
 }
 
+/* CN-007: Kubernetes does not start with less. */
+static int check_resources(const struct node_config *node, struct strv *warnings, struct err *err)
+{
+	bool memory = node->memory_bytes > 0 && node->memory_bytes < FLOOR_MIB * MIB;
+	bool cpus = node->cpus_milli > 0 && node->cpus_milli < FLOOR_CPUS_MILLI;
+
+	if (node->role != NODE_CONTROL_PLANE || (!memory && !cpus))
+		return 0;
+	err_set(err, ERR_OUT_OF_RANGE, 0,
+		"node '%s' is to have less than a control plane needs: %d MiB of memory and %d "
+		"CPUs",
+		node->name, FLOOR_MIB, FLOOR_CPUS_MILLI / 1000);
+	if (!node->force)
+		return invalid(err, "RESOURCES_TOO_SMALL",
+			       "give it more, or --force when no Kubernetes is to run on it");
+	if (warnings)
+		strv_add(warnings, err->msg);
+	return 0;
+}
+
+/* CN-060 */
+static int check_static_ip(const struct node_config *node, struct err *err)
+{
+	if (!node->static_ip || !*node->static_ip || subnet_address_is_static(node->static_ip))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be the address of a node",
+		node->static_ip);
+	return invalid(err, "STATIC_IP_INVALID",
+		       "use a private IPv4 address whose last number is 2 to 254");
+}
+
 static int check_node(const struct cluster_config *config, struct node_config *node,
 		      struct strv *warnings, struct err *err)
 {
-	if (check_node_name(config, node, err) < 0)
+	if (check_node_name(config, node, err) < 0 || check_resources(node, warnings, err) < 0 ||
+	    check_static_ip(node, err) < 0)
 		return -1;
 	for (size_t i = 0; i < node->port_count; i++) {
-		if (check_port(node, &node->ports[i], warnings, err) < 0 ||
+		if (check_port(config, node, &node->ports[i], warnings, err) < 0 ||
 		    check_clashes(config, node, i, err) < 0)
 			return -1;
 	}
@@ -264,26 +271,44 @@ static int check_size(const struct cluster_config *config, struct err *err)
 			MAX_NODES);
 		return invalid(err, "TOO_MANY_NODES", NULL);
 	}
-	if (config->ip_family != IP_FAMILY_V4) {
-		err_set(err, ERR_UNIMPLEMENTED, 0, "nodes have IPv4 addresses only, so far");
-		return invalid(err, "IP_FAMILY_UNSUPPORTED",
-			       "leave ipFamily out, or set it to ipv4");
-	}
 	return 0;
+}
+
+/* CN-060 */
+static int check_subnet(const struct cluster_config *config, struct err *err)
+{
+	struct subnet subnet;
+
+	if (!*config->subnet || (subnet_parse(config->subnet, &subnet) &&
+				 subnet_is_private(subnet) && subnet.bits <= 30))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be a cluster's subnet", config->subnet);
+	return invalid(err, "SUBNET_INVALID",
+		       "use a private IPv4 one of /30 or larger, such as 192.168.60.0/24");
+}
+
+/* Names that engines keep for networks in which no node can be. */
+static int check_network(const char *network, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+
+	if (!*network)
+		return 0;
+	if (strcmp(network, "host") != 0 && strcmp(network, "none") != 0 &&
+	    strspn(network, allowed) == strlen(network) && !strchr("_.-", *network))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be a cluster's network", network);
+	return invalid(err, "NETWORK_UNUSABLE", "name a bridge network");
 }
 
 int cluster_spec_check(const char *name, const char *image, struct cluster_config *config,
 		       struct strv *warnings, struct err *err)
 {
-	if (check_cluster_name(name, err) < 0 || check_size(config, err) < 0)
+	if (check_cluster_name(name, err) < 0 || check_size(config, err) < 0 ||
+	    check_subnet(config, err) < 0 || check_network(config->network, err) < 0 ||
+	    spec_fill(name, image, config, err) < 0)
 		return -1;
-	for (size_t i = 0; i < config->node_count; i++) {
-		struct node_config *node = &config->nodes[i];
-
-		if ((!*node->name && name_node(name, config, node, err) < 0) ||
-		    fill_image(image, node, err) < 0)
-			return -1;
-	}
 	for (size_t i = 0; i < config->node_count; i++) {
 		if (check_node(config, &config->nodes[i], warnings, err) < 0)
 			return -1;
@@ -296,7 +321,7 @@ int cluster_node_check(const char *image, struct node_config *node, struct strv 
 {
 	const struct cluster_config one = { .nodes = node, .node_count = 1 };
 
-	if (fill_image(image, node, err) < 0 || check_node(&one, node, warnings, err) < 0)
+	if (spec_fill_node(image, &one, node, err) < 0 || check_node(&one, node, warnings, err) < 0)
 		return -1;
 	return warnings && strv_failed(warnings) ? err_oom(err) : 0;
 }

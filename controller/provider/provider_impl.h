@@ -55,6 +55,8 @@ struct provider_ops {
 	/* See provider_info(). */
 	int (*info)(struct provider *p, struct deadline by, struct engine_info *ret,
 		    struct err *err);
+	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
+	void (*relay_argv)(const char *node, struct strv *argv);
 	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
 };
@@ -64,8 +66,10 @@ struct provider {
 	const struct provider_ops *ops;
 	struct host_facts facts;
 	struct engine_info engine;         /* see provider_set_engine() */
+	bool absent;                       /* opened to plan only: its program is not there */
 	const struct interrupt *interrupt; /* may be NULL */
 };
 
 extern const struct provider_ops podman_ops;
+extern const struct provider_ops docker_ops;
 extern const struct provider_ops fake_ops;
