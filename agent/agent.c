@@ -84,6 +84,8 @@ static int open_backends(struct agent *agent, struct err *err)
 		      err) < 0 ||
 	    streams_open(agent->loop, &agent->streams, err) < 0)
 		return -1;
+	if (config->stream_idle_ms > 0)
+		streams_set_idle(agent->streams, config->stream_idle_ms);
 	pods_set_frozen(agent->pods, freeze_is_on(config->private_dir));
 	return monitor_open(agent, &agent->monitor, err);
 }
@@ -113,13 +115,30 @@ static void read_now(void *arg, struct metrics_now *ret)
 	}
 }
 
+static unsigned admin_pipes(void *arg)
+{
+	return server_pipes(((const struct agent *)arg)->server, ROLE_ADMIN);
+}
+
+static unsigned read_pipes(void *arg)
+{
+	return server_pipes(((const struct agent *)arg)->server, ROLE_READ);
+}
+
+static void set_role(struct agent *agent, enum method_role role, struct gate_config *config)
+{
+	config->private_path = server_private_path(agent->server, role);
+	config->pipes = role == ROLE_ADMIN ? admin_pipes : read_pipes;
+	config->arg = agent;
+}
+
 static int open_gate(struct agent *agent, struct err *err)
 {
 	struct gate_config config;
 
 	gate_config_init(&config);
 	config.public_path = agent->config.socket;
-	config.private_path = server_private_path(agent->server, ROLE_ADMIN);
+	set_role(agent, ROLE_ADMIN, &config);
 	return gate_open(&config, agent->loop, &agent->gate, err);
 }
 
@@ -152,7 +171,7 @@ static int open_front_gate(struct agent *agent, enum method_role role, uid_t uid
 		return err_oom(err);
 	gate_config_init(&config);
 	config.public_path = path;
-	config.private_path = server_private_path(agent->server, role);
+	set_role(agent, role, &config);
 	config.peer_uid = uid;
 	config.peer_gid = gid;
 	config.max_per_peer = config.max_connections;

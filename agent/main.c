@@ -6,15 +6,20 @@
  * it. Walk on to agent.c, or follow a request from agent/gate/connection.c. */
 #include "agent/agent.h"
 #include "agent/ask/probe.h"
+#include "agent/gate/relay.h"
+#include "agent/streams/stream.h"
 #include "node/v1/health.pb-c.h"
+#include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -27,6 +32,7 @@
 static const char usage[] =
 	"Usage: berthd serve [OPTION]...   serves the node until SIGTERM\n"
 	"       berthd check [--socket P]  asks a serving agent how the node is\n"
+	"       berthd relay [--socket P]  carries one connection to it over stdin and stdout\n"
 	"       berthd --version | --help\n"
 	"\n"
 	"  --socket P        public socket (/run/berth/agent.sock)\n"
@@ -94,6 +100,10 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'F':
 		config->front_dir = value;
 		return 0;
+	case 'i':
+		if (parse_int(value, 1, STREAM_IDLE_MS, &config->stream_idle_ms))
+			return 0;
+		return usage_error("not a number of milliseconds:", value);
 	case 'v':
 		log_set_level(log_get_level() + 1);
 		return 0;
@@ -114,6 +124,7 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "cluster", required_argument, NULL, 'c' },
 		{ "front-user", required_argument, NULL, 'f' },
 		{ "front-dir", required_argument, NULL, 'F' },
+		{ "stream-idle", required_argument, NULL, 'i' }, /* for tests; not in the help */
 		{ 0 },
 	};
 	int option, rc;
@@ -206,6 +217,19 @@ static int check(const struct agent_config *config)
 	return state.code;
 }
 
+static int relay(const struct agent_config *config)
+{
+	struct err err;
+
+	signal(SIGPIPE, SIG_IGN);
+	return relay_run(config->socket, STDIN_FILENO, STDOUT_FILENO, &err) < 0 ? failed(&err) : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct agent_config *config);
+} commands[] = { { "serve", serve }, { "check", check }, { "relay", relay } };
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
@@ -220,13 +244,12 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (strcmp(command, "serve") != 0 && strcmp(command, "check") != 0)
-		return usage_error(*command ? "unknown command" : "no command",
-				   *command ? command : NULL);
-
-	agent_config_init(&config);
-	rc = parse_options(argc - 1, argv + 1, &config);
-	if (rc != 0)
-		return rc;
-	return strcmp(command, "serve") == 0 ? serve(&config) : check(&config);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(command, commands[i].name) != 0)
+			continue;
+		agent_config_init(&config);
+		rc = parse_options(argc - 1, argv + 1, &config);
+		return rc != 0 ? rc : commands[i].run(&config);
+	}
+	return usage_error(*command ? "unknown command" : "no command", *command ? command : NULL);
 }

@@ -34,7 +34,7 @@ san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELO
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
-	unit/controller/cluster/test_prepare unit/controller/exec/test_exec
+	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec
 
 .PHONY: tests threaded-tests e2e test check check-sanitized bench check-source
 threaded-tests: $(BUILD)/berthd $(BUILD)/berth $(helpers) $(threaded:%=$(BUILD)/tests/%)

@@ -14,6 +14,8 @@
 struct gate;
 struct sd_event;
 
+#define GATE_PIPES_SLACK 64
+
 struct gate_config {
 	const char *public_path;  /* unix socket to listen on; replaced if it exists */
 	const char *private_path; /* nng's listener */
@@ -24,6 +26,11 @@ struct gate_config {
 	unsigned max_per_peer;    /* of one pid */
 	int64_t handshake_ms;     /* for the SP header */
 	int64_t idle_ms;          /* without a byte either way */
+	/* Connections that nng still holds; may be NULL. Its reaper is slower than somebody who connects and
+	 * goes in a hurry, and would be left with thousands: while it has GATE_PIPES_SLACK more than there
+	 * may be, the next ones wait to be accepted. */
+	unsigned (*pipes)(void *arg);
+	void *arg;
 };
 
 /* What the gate has seen; for health, metrics and tests. */

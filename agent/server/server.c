@@ -468,3 +468,8 @@ size_t server_in_flight(const struct server *server)
 {
 	return server->in_flight;
 }
+
+unsigned server_pipes(const struct server *server, enum method_role role)
+{
+	return workers_pipes(server->doors[role].workers);
+}

@@ -54,14 +54,15 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 	(void)usec;
 	DL_FOREACH_SAFE(streams->all, s, next)
 	{
-		int64_t idle_at = s->touched_ms + streams->idle_ms;
 		int64_t due = stream_expire(s, now);
+		int64_t idle_at = s->touched_ms + streams->idle_ms;
 
-		if (idle_at <= now) {
+		if (idle_at <= now && !s->waiters) {
 			stream_close(s);
 			continue;
 		}
-		due = idle_at < due ? idle_at : due;
+		if (!s->waiters)
+			due = idle_at;
 		first = due < first ? due : first;
 	}
 	if (first != INT64_MAX)

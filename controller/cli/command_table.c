@@ -22,6 +22,8 @@ const struct command *const command_table[] = {
 	&cmd_container_get,
 	&cmd_pod_get,
 	&cmd_unit_get,
+	&cmd_cert_get,
+	&cmd_cert_renew,
 	&cmd_status,
 	&cmd_health,
 	&cmd_unit_start,
@@ -33,6 +35,7 @@ const struct command *const command_table[] = {
 	&cmd_container_delete,
 	&cmd_quiesce,
 	&cmd_exec,
+	&cmd_attach,
 	&cmd_apply,
 	&cmd_pod_delete,
 	&cmd_file_delete,
@@ -61,6 +64,7 @@ const char *noun_singular(const char *word)
 		{ "unit", "units" },
 		{ "image", "images" },
 		{ "archive", "archives" },
+		{ "cert", "certs" },
 		{ "node-image" },
 	};
 	/* clang-format on */

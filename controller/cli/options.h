@@ -45,6 +45,7 @@ struct options {
 	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
+	int channel;  /* enum node_channel */
 	struct strv labels;
 	struct strv mounts;
 	struct strv publish;
@@ -63,6 +64,8 @@ struct options {
 	bool dry_run;
 	bool all;
 	bool all_namespaces;
+	bool agent_tls;
+	bool authority;
 	bool retain;
 	bool allow_default_network;
 	bool force;

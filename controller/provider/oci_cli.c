@@ -198,6 +198,14 @@ static char *plain_text(const char *console)
 	return text_take(&plain);
 }
 
+void oci_add_relay(struct strv *argv, const char *program, const char *node)
+{
+	const char *const words[] = { program, "exec", "--interactive", node, "berthd", "relay" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strv_add(argv, words[i]);
+}
+
 char *oci_console_tail(const char *console, unsigned lines)
 {
 	cleanup_free char *plain = plain_text(console);

@@ -87,6 +87,9 @@ int oci_json_parse(const char *text, size_t len, enum json_type type, struct jso
  * CN-240, CN-241). Returns -1. */
 int oci_error(const char *program, const char *complaint, int exit_code, struct err *err);
 
+/* The engine's exec of `berthd relay`. Pure; failures are remembered by 'argv'. */
+void oci_add_relay(struct strv *argv, const char *program, const char *node);
+
 /* Pure: the last 'lines' non-empty lines of a console, without escape sequences and control
  * characters (CN-251). Caller frees; NULL on allocation failure. */
 char *oci_console_tail(const char *console, unsigned lines);

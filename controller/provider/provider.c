@@ -32,6 +32,14 @@ static const struct provider_ops *choose_ops(void)
 	return NULL;
 }
 
+void provider_relay_argv(const char *name, const char *node, struct strv *argv)
+{
+	const struct provider_ops *ops = find_ops(name);
+
+	if (ops && ops->relay_argv)
+		ops->relay_argv(node, argv);
+}
+
 static int unknown_provider(const char *name, struct err *err)
 {
 	err_set(err, ERR_NOT_FOUND, 0, "no provider '%s'", name);

@@ -41,6 +41,10 @@ struct host_facts {
 /* Reads them from this host. Never fails: what cannot be read is the harmless answer. */
 void host_facts_read(struct host_facts *ret);
 
+/* How the engine of provider 'name' starts a relay in a node (DESIGN.md D7): adds the words to 'argv', none
+ * when it cannot. Pure. */
+void provider_relay_argv(const char *name, const char *node, struct strv *argv);
+
 /* One node to be made. */
 struct node_spec {
 	const char *name;

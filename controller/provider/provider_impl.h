@@ -55,6 +55,8 @@ struct provider_ops {
 	/* See provider_info(). */
 	int (*info)(struct provider *p, struct deadline by, struct engine_info *ret,
 		    struct err *err);
+	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
+	void (*relay_argv)(const char *node, struct strv *argv);
 	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
 };
