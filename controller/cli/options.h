@@ -24,6 +24,7 @@ struct options {
 	const char *image;
 	const char *role;
 	const char *observed;
+	const char *address;
 	const char *tag;
 	const char *base;
 	const char *kubelet;

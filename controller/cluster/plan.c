@@ -113,7 +113,8 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 	create->role = directory->role;
 	strv_add(&create->after, directory->id);
 	after_cluster_steps(p->plan, create);
-	if (!p->options->wait)
+	/* A balancer is told where to send calls, for which its agent must answer. */
+	if (!p->options->wait && spec->role != NODE_LOAD_BALANCER)
 		return 0;
 	wait = add_own_step(p, STEP_WAIT_READY, spec);
 	if (!wait)
@@ -240,13 +241,13 @@ static int check_state_dir(const char *state_dir, const char *node, struct err *
 static int add_balancer_step(struct planning *p, const char *name, const char *run_dir,
 			     struct err *err)
 {
-	static const char *const kinds[] = { "ready", "create" };
+	cleanup_free char *ready = text_format("ready/%s", name);
 	const struct node_spec spec = { .name = name,
 					.role = NODE_LOAD_BALANCER,
 					.run_dir = run_dir };
 	struct step *step = add_own_step(p, STEP_BALANCER_CONFIGURE, &spec);
 
-	if (!step)
+	if (!step || !ready)
 		return err_oom(err);
 	strv_add_all(&step->backends, &p->backends);
 	for (size_t i = 0; i < p->plan->count; i++) {
@@ -255,12 +256,8 @@ static int add_balancer_step(struct planning *p, const char *name, const char *r
 		if (other->action == STEP_CONTAINER_CREATE)
 			strv_add(&step->after, other->id);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		cleanup_free char *id = text_format("%s/%s", kinds[i], name);
-
-		if (id && plan_find(p->plan, id) && !strv_has(&step->after, id))
-			strv_add(&step->after, id);
-	}
+	if (plan_find(p->plan, ready))
+		strv_add(&step->after, ready);
 	return strv_failed(&step->backends) ? err_oom(err) : 0;
 }
 
