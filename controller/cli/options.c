@@ -83,6 +83,8 @@ void options_init(struct options *opt)
 		.control_planes = -1,
 		.ip_family = -1,
 		.signal = -1,
+		.tail = -1,
+		.since_ms = -1,
 		.wait_gone = true,
 	};
 }
@@ -95,6 +97,7 @@ void options_release(struct options *opt)
 	strv_release(&opt->packages);
 	strv_release(&opt->preloads);
 	strv_release(&opt->env);
+	strv_release(&opt->units);
 	strv_release(&opt->labels);
 	strv_release(&opt->mounts);
 	strv_release(&opt->publish);

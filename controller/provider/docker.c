@@ -43,6 +43,7 @@ static const struct oci_flavour flavour = {
 	.all_gpus = "--gpus=all",
 	/* --time until docker 27, --timeout since. */
 	.stop_time = "-t",
+	.oldest = 20,
 	.image_check = image_check,
 	.remove = remove_words,
 	.add_engine = add_engine,

@@ -29,6 +29,7 @@ struct oci_flavour {
 	const char *mtu_option;     /* of a bridge: "mtu" */
 	const char *all_gpus;       /* the word for every GPU of NVIDIA's (CN-019) */
 	const char *stop_time;      /* what stands before stop's seconds */
+	int oldest;                 /* major version that still understands us (CN-042) */
 	bool digest_without_tag;    /* see oci_image_name() */
 	bool image_check_is_silent; /* its "no" has no words, only an exit code */
 

@@ -44,8 +44,7 @@ struct step {
 struct plan {
 	struct step **steps; /* in an order that respects 'after' */
 	size_t count;
-	struct strv
-		warnings; /* the cluster room's: what will not be as asked for, one sentence each */
+	struct strv warnings; /* what will not be as it was asked for: one sentence each */
 };
 
 /* Appends a step and lends it; NULL on allocation failure. 'node' may be NULL. */

@@ -5,6 +5,8 @@
  *   demo sleep N       ends with 0 after N seconds
  *   demo exit N        ends with N at once
  *   demo ignore-term   says so and waits for ever: only SIGKILL ends it
+ *   demo tick          says "tick" ten times a second
+ *   demo line          says the first line of its input and ends
  */
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +30,16 @@ static void say(int argc, char **argv)
 	fflush(stdout);
 }
 
+static int say_line(void)
+{
+	char line[256];
+
+	if (!fgets(line, sizeof(line), stdin))
+		return EXIT_FAILURE;
+	printf("line: %s", line);
+	return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -35,6 +47,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(mode, "exit") == 0)
 		return (int)number;
+	if (strcmp(mode, "line") == 0)
+		return say_line();
 	signal(SIGTERM, strcmp(mode, "ignore-term") == 0 ? SIG_IGN : on_end);
 	say(argc, argv);
 	if (strcmp(mode, "sleep") == 0) {
@@ -43,6 +57,11 @@ int main(int argc, char **argv)
 		while (left > 0)
 			left = sleep(left);
 		return EXIT_SUCCESS;
+	}
+	while (strcmp(mode, "tick") == 0) {
+		puts("tick");
+		fflush(stdout);
+		usleep(100 * 1000);
 	}
 	for (;;)
 		pause();

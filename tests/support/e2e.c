@@ -102,6 +102,14 @@ static bool makes_nodes(const char *word)
 	return strcmp(word, "create") == 0 && getenv("BERTH_TEST_IMAGE");
 }
 
+static void add_image(struct strv *argv, const char *word)
+{
+	if (!makes_nodes(word))
+		return;
+	strv_add(argv, "--image");
+	strv_add(argv, e2e_image());
+}
+
 static void begin_berth(struct strv *argv)
 {
 	strv_add(argv, e2e_berth());
@@ -115,10 +123,7 @@ struct e2e_output e2e_run(int timeout_s, const char *word, ...)
 
 	begin_berth(&argv);
 	COLLECT(argv, word);
-	if (makes_nodes(word)) {
-		strv_add(&argv, "--image");
-		strv_add(&argv, e2e_image());
-	}
+	add_image(&argv, word);
 	return run(&argv, timeout_s);
 }
 
@@ -151,6 +156,7 @@ void e2e_ok(const char *word, ...)
 
 	begin_berth(&argv);
 	COLLECT(argv, word);
+	add_image(&argv, word);
 	output = run(&argv, 180);
 	assert_success(&output, word);
 	e2e_release(&output);
