@@ -38,9 +38,10 @@ const struct option_spec global_options[] = {
 	  .value = "WAY",
 	  .type = OPTION_CHOICE,
 	  OPTION_AT(channel),
-	  .choices = "auto ipc relay",
-	  .help = "way to the agents: auto, ipc or relay (default: auto: the node's socket, or the "
-		  "engine's exec where this host does not have it)" },
+	  .choices = "auto ipc tls relay",
+	  .help = "way to the agents: auto, ipc, tls or relay (default: $BERTH_CHANNEL, else auto: "
+		  "the "
+		  "node's socket, or TLS or the engine's exec where this host does not have it)" },
 	{ .name = "timeout",
 	  .value = "DUR",
 	  .type = OPTION_DURATION,
