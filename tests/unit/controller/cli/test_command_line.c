@@ -140,22 +140,26 @@ static void same_flag_may_differ_between_commands(void **state)
 	assert_string_equal(line.options.nodes.items[0], "y");
 }
 
+static void expect_error_begins(const char *words, const char *message, const char *advice)
+{
+	if (parse(words) == 0)
+		fail_msg("'%s' is accepted", words);
+	assert_int_equal(strncmp(err.msg, message, strlen(message)), 0);
+	assert_string_equal(err.advice, advice);
+}
+
 static void unknown_words_are_told_the_nearest(void **state)
 {
 	(void)state;
 	expect_error("gte nodes", "there is no command 'gte'", "did you mean 'berth get'?");
 	expect_error("frobnicate", "there is no command 'frobnicate'",
 		     "'berth help' lists the commands");
-	expect_error("get nodez",
-		     "'get' does not know 'nodez', only: clusters, nodes, containers, "
-		     "pods, units, processes, events, certs, images",
-		     "did you mean 'berth get nodes'?");
+	/* The nouns of get grow with every list that is added: their beginning will do. */
+	expect_error_begins("get nodez", "'get' does not know 'nodez', only: clusters, nodes, ",
+			    "did you mean 'berth get nodes'?");
 	expect_error("start pod", "'start' does not know 'pod', only: cluster, node, unit",
 		     "'berth help' lists the commands");
-	expect_error("get",
-		     "get what? One of: clusters, nodes, containers, pods, units, processes, "
-		     "events, certs, images",
-		     "");
+	expect_error_begins("get", "get what? One of: clusters, nodes, ", "");
 	expect_error("get nodes --al", "'get nodes' has no flag --al", "");
 	expect_error("get nodes --dry-run", "'get nodes' has no flag --dry-run", "");
 	expect_error("--frob", "berth has no flag --frob", "");
