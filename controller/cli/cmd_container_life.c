@@ -220,9 +220,10 @@ const struct command cmd_container_pause = {
 	COMMON,
 	.name = "pause container",
 	.summary = "freeze containers of a node's runtime",
-	.details = "All their processes stand still until 'berth unpause container', or until they "
-		   "are\n"
-		   "stopped. Pausing one that is paused is no failure. See also 'berth pause node'.",
+	.details =
+		"All their processes stand still until 'berth unpause container', or until they "
+		"are\n"
+		"stopped. Pausing one that is paused is no failure. See also 'berth pause node'.",
 	.timeout_ms = 30000,
 	.options = pause_options,
 	.run = container_pause,

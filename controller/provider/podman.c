@@ -216,6 +216,8 @@ static int podman_plan_act(struct provider *p, enum step_action action, const ch
 		return plan_stop(node, grace_s, plan, err);
 	case STEP_CONTAINER_KILL:
 		return add_step(plan, action, node, WORDS("kill"), node, err);
+	case STEP_CONTAINER_UNPAUSE:
+		return add_step(plan, action, node, WORDS("unpause"), node, err);
 	case STEP_CONTAINER_DELETE:
 		/* One at a time: podman 4.3 removes none of several when one is missing. */
 		return add_step(plan, action, node, WORDS("rm", "--force", "--volumes", "--time=0"),

@@ -137,7 +137,7 @@ int provider_plan_image(struct provider *provider, const char *image, struct pla
 			struct err *err);
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err);
-/* STEP_CONTAINER_START, _STOP, _KILL or _DELETE of one node; 'grace_s' for stop. Delete takes the
+/* STEP_CONTAINER_START, _STOP, _KILL, _UNPAUSE or _DELETE of one node; 'grace_s' for stop. Delete takes the
  * node's volumes along. */
 int provider_plan_act(struct provider *provider, enum step_action action, const char *node,
 		      int64_t grace_s, struct plan *plan, struct err *err);
