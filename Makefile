@@ -13,6 +13,7 @@ comma   := ,
 BUILD   := build$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
+SHAREDIR ?= $(PREFIX)/share/berth
 SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 
@@ -136,6 +137,13 @@ deps: ## installs the Debian packages that Berth builds and runs with (as root),
 .PHONY: install
 install: $(BUILD)/berth ## installs berth below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(BUILD)/berth $(DESTDIR)$(BINDIR)/berth
+
+.PHONY: install-images
+install-images: all ## installs what `berth build node-image` builds from
+	install -d $(DESTDIR)$(SHAREDIR)/agent
+	cp -R images $(DESTDIR)$(SHAREDIR)/
+	cp -R agent/systemd $(DESTDIR)$(SHAREDIR)/agent/
+	install -m 0755 $(BUILD)/berthd $(helpers) $(DESTDIR)$(SHAREDIR)/
 
 .PHONY: install-agent
 install-agent: $(BUILD)/berthd ## installs berthd and its unit, for a node of your own

@@ -17,6 +17,9 @@ test_ld = $(call say,LD)$(CC) $(ldflags) -o $@ $< $(support_a)
 
 $(BUILD)/tests/unit/agent/front/%: $(BUILD)/tests/unit/agent/front/%.o $(front_a) $(support_a) $(shared_a)
 	$(test_ld) $(front_a) $(shared_a) $(FRONT_LIBS) $(TEST_LIBS)
+# The agent first: here the call is the server's own, not tests/support/call_stub.c.
+$(BUILD)/tests/unit/agent/server/%: $(BUILD)/tests/unit/agent/server/%.o $(agent_a) $(support_a) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $< $(agent_a) $(support_a) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/agent/%: $(BUILD)/tests/unit/agent/%.o $(agent_a) $(support_a) $(shared_a)
 	$(test_ld) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/controller/%: $(BUILD)/tests/unit/controller/%.o $(controller_a) $(support_a) $(shared_a)

@@ -105,9 +105,12 @@ struct deadline call_deadline(void *call)
 	return ((struct call *)call)->by;
 }
 
-void call_park(void *call)
+void call_park(void *arg)
 {
-	((struct call *)call)->parked = true;
+	struct call *call = arg;
+
+	if (call->limits && call->answer)
+		call->class = limits_park(call->limits, call->class);
 }
 
 void call_note(void *arg, const char *fmt, ...)

@@ -8,6 +8,7 @@
  * handler has ended, so a late handler finds it and its answer goes nowhere.
  */
 #include "agent/server/dispatch.h"
+#include "agent/server/limits.h"
 #include "agent/service/call.h"
 #include "shared/wire/wire.h"
 
@@ -38,10 +39,11 @@ struct call {
 	struct deadline by;
 	int64_t started_us;
 	ProtobufCMessage *request; /* lives as long as the call: a handler may go on reading it */
-	bool parked;               /* see call_park() */
-	bool invoking;             /* the handler has not returned yet */
-	bool ended;                /* by the handler */
-	call_answer_fn *answer;    /* NULL once the callers have their answer */
+	struct limits *limits;     /* the door's, which counts the call as 'class'; may be NULL */
+	enum limit_class class;
+	bool invoking;          /* the handler has not returned yet */
+	bool ended;             /* by the handler */
+	call_answer_fn *answer; /* NULL once the callers have their answer */
 	void *answer_arg;
 	struct worker *waiters; /* the server's: who gets the answer */
 	struct call *prev, *next;

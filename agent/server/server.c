@@ -34,6 +34,7 @@ struct door {
 	enum method_role role;
 	char *private_path;
 	struct workers *workers;
+	struct limits limits;
 };
 
 struct server {
@@ -139,6 +140,7 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 
 	DL_DELETE(server->calls, call);
 	server->in_flight--;
+	limits_leave(call->limits, call->class);
 	replay_finish(server->replay, call->id, call->target.effect == METHOD_READS ? NULL : bytes,
 		      len);
 	if (first && replay_count(server->replay) > 0)
@@ -158,19 +160,13 @@ static int64_t backup_ms(const struct call *call)
 	return call->by.at_ms + CALL_BACKUP_MS;
 }
 
-/* Arms the timer for the first call that may be late. A call that ends does not move it: it fires
- * once in vain instead. */
-static void backup_arm(struct server *server)
+/* Arms the timer for a call that is late from 'first' on, unless it fires before. A call that ends does
+ * not move it: it fires once in vain instead. */
+static void backup_arm(struct server *server, int64_t first)
 {
-	int64_t first = INT64_MAX;
-	struct call *call;
 	uint64_t armed_us;
 	int on;
 
-	DL_FOREACH (server->calls, call) {
-		if (backup_ms(call) < first)
-			first = backup_ms(call);
-	}
 	sd_event_source_get_enabled(server->backup, &on);
 	sd_event_source_get_time(server->backup, &armed_us);
 	if (first == INT64_MAX || (on && armed_us <= (uint64_t)first * 1000))
@@ -181,8 +177,8 @@ static void backup_arm(struct server *server)
 
 static int on_backup(sd_event_source *source, uint64_t usec, void *arg)
 {
+	int64_t now = clock_now_ms(), first = INT64_MAX;
 	struct server *server = arg;
-	int64_t now = clock_now_ms();
 	struct call *call, *next;
 	struct err err;
 
@@ -190,13 +186,15 @@ static int on_backup(sd_event_source *source, uint64_t usec, void *arg)
 	(void)usec;
 	DL_FOREACH_SAFE(server->calls, call, next)
 	{
-		if (backup_ms(call) > now)
+		if (backup_ms(call) > now) {
+			first = backup_ms(call) < first ? backup_ms(call) : first;
 			continue;
+		}
 		err_set(&err, ERR_DEADLINE_EXCEEDED, 0,
 			"%s did not end in time; it may still go on", call->target.method->name);
 		call_give_up(call, &err);
 	}
-	backup_arm(server);
+	backup_arm(server, first);
 	return 0;
 }
 
@@ -222,21 +220,39 @@ static int check_envelope(const Berth__Node__V1__Request *req, struct err *err)
 	return 0;
 }
 
+/* A call of 'target' that does not run yet, but is counted. */
+static int make_call(struct door *door, const struct dispatch_target *target,
+		     const Berth__Node__V1__Request *req, struct call **ret_call, struct err *err)
+{
+	enum limit_class class = limits_class(req->service, target->effect);
+	ProtobufCMessage *msg;
+
+	if (wire_unpack(target->method->input, req->payload.data, req->payload.len, &msg, err) < 0)
+		return err_wrap(err, "%s", target->method->name);
+	if (limits_enter(&door->limits, class, err) < 0) {
+		protobuf_c_message_free_unpacked(msg, NULL);
+		return -1;
+	}
+	if (call_new(door->server->agent, target, door->role, req->call_id.data, req->timeout_ms,
+		     msg, ret_call, err) < 0) {
+		limits_leave(&door->limits, class);
+		return -1;
+	}
+	(*ret_call)->limits = &door->limits;
+	(*ret_call)->class = class;
+	return 0;
+}
+
 static int start_call(struct door *door, struct worker *w, const Berth__Node__V1__Request *req,
 		      uint64_t digest, struct err *err)
 {
 	struct server *server = door->server;
 	struct dispatch_target target;
-	ProtobufCMessage *msg;
 	struct call *call;
 
 	if (dispatch_find(req->service, req->method, req->protocol, &target, err) < 0 ||
-	    method_check_role(req->service, req->method, door->role, err) < 0)
-		return -1;
-	if (wire_unpack(target.method->input, req->payload.data, req->payload.len, &msg, err) < 0)
-		return err_wrap(err, "%s", target.method->name);
-	if (call_new(server->agent, &target, door->role, req->call_id.data, req->timeout_ms, msg,
-		     &call, err) < 0)
+	    method_check_role(req->service, req->method, door->role, err) < 0 ||
+	    make_call(door, &target, req, &call, err) < 0)
 		return -1;
 	call->answer = on_answer;
 	call->answer_arg = server;
@@ -246,7 +262,7 @@ static int start_call(struct door *door, struct worker *w, const Berth__Node__V1
 	server->in_flight++;
 	if (replay_begin(server->replay, call->id, digest, call, err) < 0)
 		log_debug("call will not be joined: %s", err->msg);
-	backup_arm(server);
+	backup_arm(server, backup_ms(call));
 	call_invoke(call);
 	return 0;
 }

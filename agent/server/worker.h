@@ -18,8 +18,9 @@ struct sd_event;
 struct worker;
 struct workers;
 
-/* Requests that may be in hand at once; a further one is handed over with 'busy' set. */
-#define WORKERS_BUSY_MAX 64
+/* Requests that may be in hand at once: the calls of agent/server/limits.h and some duplicates that wait
+ * for one of them. A further one is handed over with 'busy' set. */
+#define WORKERS_BUSY_MAX 1280
 
 /* 'bytes' are borrowed until it returns. It, or what it starts, ends in one worker_send(). */
 typedef void worker_request_fn(void *arg, struct worker *w, const uint8_t *bytes, size_t len,

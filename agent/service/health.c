@@ -101,6 +101,7 @@ static void health_wait_ready(Berth__Node__V1__Health_Service *self,
 		return;
 	}
 	*ready = (struct ready_call){ .reply = reply, .call = call };
+	call_park(call);
 	monitor_wait_ready(call_agent(call)->monitor, call_deadline(call), on_ready, ready);
 }
 

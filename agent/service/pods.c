@@ -245,6 +245,7 @@ static void serve_wait(Berth__Node__V1__Pods_Service *self,
 	if (!c)
 		return;
 	c->reply.wait = reply;
+	call_park(call);
 	pods_wait(call_pods(call), namespace_or_default(req->namespace_), req->name, req->gone,
 		  call_deadline(call), on_waited, c);
 }

@@ -15,8 +15,14 @@ extern Berth__Node__V1__Pods_Service pods_service;
 extern Berth__Node__V1__Processes_Service processes_service;
 extern Berth__Node__V1__Units_Service units_service;
 
+/* clang-format off */
 ProtobufCService *const services[] = {
-	&containers_service.base, &health_service.base,    &lifecycle_service.base,
-	&pods_service.base,       &processes_service.base, &units_service.base,
+	&containers_service.base,
+	&health_service.base,
+	&lifecycle_service.base,
+	&pods_service.base,
+	&processes_service.base,
+	&units_service.base,
 };
+/* clang-format on */
 const size_t services_count = sizeof(services) / sizeof(services[0]);

@@ -119,6 +119,7 @@ extern const struct command cmd_health;
 extern const struct command cmd_quiesce;
 extern const struct command cmd_apply;
 extern const struct command cmd_pod_plan;
+extern const struct command cmd_image_build;
 extern const struct command cmd_doctor;
 extern const struct command cmd_version;
 extern const struct command cmd_help;

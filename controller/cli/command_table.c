@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+/* One row a line: additions of different people meet less often. */
+/* clang-format off */
 const struct command *const command_table[] = {
 	&cmd_cluster_create,
 	&cmd_node_create,
@@ -40,18 +42,26 @@ const struct command *const command_table[] = {
 	&cmd_pod_delete,
 	&cmd_file_delete,
 	&cmd_pod_plan,
+	&cmd_image_build,
 	&cmd_doctor,
 	&cmd_version,
 	&cmd_help,
 	NULL,
 };
+/* clang-format on */
 
 const char *noun_singular(const char *word)
 {
+	/* clang-format off */
 	static const char *const nouns[][4] = {
-		{ "cluster", "clusters" }, { "node", "nodes", "no" }, { "container", "containers" },
-		{ "pod", "pods", "po" },   { "unit", "units" },
+		{ "cluster", "clusters" },
+		{ "node", "nodes", "no" },
+		{ "container", "containers" },
+		{ "pod", "pods", "po" },
+		{ "unit", "units" },
+		{ "node-image" },
 	};
+	/* clang-format on */
 
 	for (size_t i = 0; i < sizeof(nouns) / sizeof(nouns[0]); i++) {
 		for (size_t j = 0; j < 4 && nouns[i][j]; j++) {

@@ -83,6 +83,8 @@ void options_release(struct options *opt)
 	strv_release(&opt->nodes);
 	strv_release(&opt->namespaces);
 	strv_release(&opt->files);
+	strv_release(&opt->packages);
+	strv_release(&opt->preloads);
 }
 
 const char *output_format_name(enum output_format format)

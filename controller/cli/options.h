@@ -24,9 +24,14 @@ struct options {
 	const char *image;
 	const char *role;
 	const char *observed;
+	const char *tag;
+	const char *base;
+	const char *kubelet;
 	struct strv nodes;
 	struct strv namespaces;
 	struct strv files;
+	struct strv packages;
+	struct strv preloads;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
 	int verbose;

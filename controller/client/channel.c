@@ -1,5 +1,6 @@
 #include "controller/client/channel.h"
 
+#include "controller/client/bridge.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/text.h"
 #include "shared/wire/wire.h"
@@ -27,6 +28,8 @@
 
 struct channel {
 	char *path;
+	struct bridge *bridge; /* NULL: the path is the agent's own socket */
+	unsigned failures;     /* of the bridge, as far as they are known here */
 	nng_socket socket;
 	nng_ctx ctx;
 	nng_aio *aio;
@@ -161,7 +164,8 @@ static int start(struct channel *channel)
 
 DEFINE_CLEANUP(channel, struct channel *, channel_close)
 
-int channel_open(const char *socket_path, struct channel **ret_channel, struct err *err)
+int channel_open(const char *socket_path, struct bridge *bridge, struct channel **ret_channel,
+		 struct err *err)
 {
 	cleanup_with(channel) struct channel *channel = calloc(1, sizeof(*channel));
 	int rv;
@@ -170,6 +174,7 @@ int channel_open(const char *socket_path, struct channel **ret_channel, struct e
 		return err_oom(err);
 	pthread_mutex_init(&channel->lock, NULL);
 	changed_init(&channel->changed);
+	channel->bridge = bridge;
 	channel->path = strdup(socket_path);
 	if (!channel->path)
 		return err_oom(err);
@@ -232,6 +237,7 @@ enum wait_result {
 	WAIT_TIMEOUT, /* 'by' came */
 	WAIT_ABSENT,  /* nobody listens, see err */
 	WAIT_STALLED, /* somebody listens, and nng does not connect */
+	WAIT_GO_ON,
 };
 
 static bool is_connected(struct channel *channel, bool *ret_ever)
@@ -245,26 +251,54 @@ static bool is_connected(struct channel *channel, bool *ret_ever)
 	return connected;
 }
 
+/* The bridge takes its time to cross and says itself when it has failed; nng's dialer is then of no
+ * more use (see start_again()). */
+static enum wait_result look_at_bridge(struct channel *channel, struct deadline by, bool give_up,
+				       struct err *err)
+{
+	if (!bridge_failed(channel->bridge, &channel->failures, err))
+		return WAIT_GO_ON;
+	if (give_up || err->code != ERR_UNAVAILABLE)
+		return WAIT_ABSENT;
+	if (wait_done(channel, deadline_min(by, deadline_in_ms(LOOK_MS))))
+		return WAIT_OVER;
+	return WAIT_STALLED;
+}
+
+/* 'first': this call has not looked before. */
+static enum wait_result look_why(struct channel *channel, struct deadline by, bool patient,
+				 bool *first, struct err *err)
+{
+	bool ever;
+
+	if (is_connected(channel, &ever))
+		return WAIT_GO_ON;
+	if (channel->bridge)
+		return look_at_bridge(channel, by, !patient && !ever, err);
+	if (look(channel, err) < 0)
+		return !patient && !ever ? WAIT_ABSENT : WAIT_GO_ON;
+	if (!*first)
+		return WAIT_STALLED;
+	*first = false;
+	return WAIT_GO_ON;
+}
+
 /* Waits until the request has left. */
 static enum wait_result wait_sent(struct channel *channel, struct deadline by, bool patient,
 				  struct err *err)
 {
 	int64_t pause_ms = LOOK_FIRST_MS;
-	bool ever, first = true;
+	bool first = true;
 
 	while (!wait_done(channel, deadline_min(by, deadline_in_ms(pause_ms)))) {
+		enum wait_result result;
+
 		if (deadline_is_over(by))
 			return WAIT_TIMEOUT;
-		pause_ms = LOOK_MS;
-		if (is_connected(channel, &ever))
-			continue;
-		if (look(channel, err) == 0) {
-			if (!first)
-				return WAIT_STALLED;
-			first = false;
-		} else if (!patient && !ever) {
-			return WAIT_ABSENT;
-		}
+		pause_ms = channel->bridge ? LOOK_FIRST_MS : LOOK_MS;
+		result = look_why(channel, by, patient, &first, err);
+		if (result != WAIT_GO_ON)
+			return result;
 	}
 	return WAIT_OVER;
 }
@@ -333,7 +367,7 @@ static enum channel_result send_request(struct channel *channel, const uint8_t *
 			return CHANNEL_UNSENT;
 		case WAIT_ABSENT:
 			return CHANNEL_ABSENT;
-		case WAIT_STALLED:
+		default:
 			rv = start_again(channel);
 			if (rv != 0)
 				return failed(rv, err);

@@ -12,24 +12,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bridge;
 struct channel;
 
 /* How an exchange ended. */
 enum channel_result {
 	CHANNEL_REPLY,
-	CHANNEL_ABSENT,  /* nobody listens; the request has not left */
+	CHANNEL_ABSENT,  /* nobody listens, or the bridge cannot cross; the request has not left */
 	CHANNEL_LOST,    /* the connection went after the request had left: outcome unknown */
 	CHANNEL_TIMEOUT, /* 'by' came while waiting for the reply */
 	CHANNEL_UNSENT,  /* 'by' came before the request had left */
 	CHANNEL_FAILED,  /* see err */
 };
 
-/* nng starts its threads here, not before. Dials in the background and goes on doing so. */
-int channel_open(const char *socket_path, struct channel **ret_channel, struct err *err);
+/* nng starts its threads here, not before. Dials in the background and goes on doing so. 'bridge' is
+ * the one whose socket this is, borrowed, or NULL. */
+int channel_open(const char *socket_path, struct bridge *bridge, struct channel **ret_channel,
+		 struct err *err);
 void channel_close(struct channel *channel);
 
 /* Sends 'request' and waits for the reply until 'by'. Impatient: CHANNEL_ABSENT as soon as nobody
- * listens, unless there has been a connection before. On CHANNEL_REPLY '*ret_bytes' is the caller's
+ * listens, unless there has been a connection before. A bridge's failure that waiting does not mend ends
+ * the patient, too. On CHANNEL_REPLY '*ret_bytes' is the caller's
  * to free(). '*err' is filled for CHANNEL_ABSENT and CHANNEL_FAILED. */
 enum channel_result channel_exchange(struct channel *channel, const uint8_t *request, size_t len,
 				     struct deadline by, bool patient, uint8_t **ret_bytes,

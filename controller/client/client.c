@@ -1,5 +1,6 @@
 #include "controller/client/client.h"
 
+#include "controller/client/bridge.h"
 #include "controller/client/channel.h"
 #include "shared/wire/methods.h"
 #include "shared/wire/wire.h"
@@ -24,6 +25,8 @@ struct client {
 	char *path;
 	char node[64];
 	bool patient;
+	struct bridge *bridge; /* NULL: the path is the agent's own socket */
+	bool owns_bridge;
 	struct channel *channel; /* NULL until the first call: nng costs 13 threads */
 };
 
@@ -56,11 +59,44 @@ int client_open(const char *socket_path, const char *node, struct client **ret_c
 	return 0;
 }
 
+int client_open_bridge(struct bridge *bridge, const char *node, struct client **ret_client,
+		       struct err *err)
+{
+	struct client *client;
+
+	if (client_open(bridge_path(bridge), node, &client, err) < 0) {
+		bridge_close(bridge);
+		return -1;
+	}
+	client->bridge = bridge;
+	client->owns_bridge = true;
+	*ret_client = client;
+	return 0;
+}
+
+int client_open_beside(const struct client *client, struct client **ret_client, struct err *err)
+{
+	struct client *beside;
+
+	if (client_open(client->path, client->node, &beside, err) < 0)
+		return -1;
+	beside->bridge = client->bridge;
+	*ret_client = beside;
+	return 0;
+}
+
+const char *client_channel_name(const struct client *client)
+{
+	return client->bridge ? bridge_name(client->bridge) : "ipc";
+}
+
 void client_close(struct client *client)
 {
 	if (!client)
 		return;
 	channel_close(client->channel);
+	if (client->owns_bridge)
+		bridge_close(client->bridge);
 	free(client->path);
 	free(client);
 }
@@ -237,7 +273,8 @@ static int call(struct ask *ask, const ProtobufCMessage *input, ProtobufCClosure
 	ask->req.payload = (ProtobufCBinaryData){ len, payload };
 	if (random_bytes(ask->id, sizeof(ask->id), ask->rpc->err) < 0)
 		return -1;
-	if (!client->channel && channel_open(client->path, &client->channel, ask->rpc->err) < 0)
+	if (!client->channel &&
+	    channel_open(client->path, client->bridge, &client->channel, ask->rpc->err) < 0)
 		return -1;
 	return ask_until(ask, closure, closure_data);
 }

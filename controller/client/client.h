@@ -21,12 +21,19 @@
 #include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 
+struct bridge;
 struct client;
 
 /* 'socket_path': the agent's public socket as this host sees it, shorter than sun_path (ERR_
  * INVALID_ARGUMENT). 'node' is for error messages. Both are copied. No I/O. */
 int client_open(const char *socket_path, const char *node, struct client **ret_client,
 		struct err *err);
+/* The same through a bridge, which is the client's from here on, also on failure. */
+int client_open_bridge(struct bridge *bridge, const char *node, struct client **ret_client,
+		       struct err *err);
+/* One more way to the same agent, for calls beside those of 'client', from any thread. It borrows what
+ * 'client' has and is closed before it. */
+int client_open_beside(const struct client *client, struct client **ret_client, struct err *err);
 void client_close(struct client *client);
 DEFINE_CLEANUP(client, struct client *, client_close)
 
@@ -34,6 +41,9 @@ DEFINE_CLEANUP(client, struct client *, client_close)
  * Default: no; then a socket that is absent or refuses is ERR_UNAVAILABLE at once, reason
  * AGENT_NOT_ANSWERING. */
 void client_set_patient(struct client *client, bool patient);
+
+/* How it reaches the agent: "ipc", "tls", "relay". Static. */
+const char *client_channel_name(const struct client *client);
 
 struct rpc {
 	ProtobufCService base; /* for the generated stub */

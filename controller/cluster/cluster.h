@@ -14,6 +14,8 @@
 
 #define CLUSTER_DEFAULT_NAME  "berth"
 #define CLUSTER_DEFAULT_IMAGE "localhost/berth-node:latest"
+/* Of the node that stands before several control planes (CN-260); --image does not change it. */
+#define CLUSTER_LB_IMAGE "localhost/berth-loadbalancer:latest"
 
 enum progress_kind { PROGRESS_BEGIN, PROGRESS_DONE, PROGRESS_FAILED, PROGRESS_NOTE };
 
@@ -56,13 +58,17 @@ static inline __attribute__((unused)) void cleanup_err_list(struct err_list *lis
 }
 
 struct create_options {
-	const char *image; /* overrides every node's; NULL: as configured */
-	bool wait;         /* until every agent says ready */
-	bool retain;       /* leave what was made when something fails */
+	const char *image;             /* overrides every node's; NULL: as configured */
+	bool wait;                     /* until every agent says ready */
+	bool retain;                   /* leave what was made when something fails */
+	bool allow_default_network;    /* when no network can be made: the engine's own (CN-058) */
+	const struct strv *dns_search; /* of one more node; NULL: as the host, empty: none */
 };
 
-/* Checks names, numbers and conflicts inside 'config' (CN-006, CN-083, CN-097, CN-101, CN-103) and
- * fills in node names and images. Pure but for looking whether mount sources exist. */
+/* Checks names, numbers and conflicts inside 'config' (CN-006, CN-007, CN-060, CN-083, CN-097, CN-101,
+ * CN-103) and completes it: node names, images, the control planes' API server ports, and with several
+ * of those the balancer before them, which then has the configured port (CN-260, CN-261). Again on the
+ * same config: changes nothing. Pure but for looking whether mount sources exist. */
 int cluster_spec_check(const char *name, const char *image, struct cluster_config *config,
 		       struct strv *warnings, struct err *err);
 
@@ -76,24 +82,33 @@ struct cluster_found {
 	struct strv foreign;          /* names of containers that are not ours */
 	struct network_list networks; /* of the engine */
 	struct strv host_addresses;   /* IPv4 addresses of this host's interfaces */
-	struct strv bad_subnets;      /* CIDRs that the engine has refused */
-	struct strv bad_ips;          /* node addresses that the engine has refused */
-	struct kv_list env;           /* for every node: this host's proxies (CN-110) */
+	struct kv_list env;           /* for every node: this host's proxies (CN-110, CN-112) */
+	struct strv warnings;         /* what of it a user should know */
+	bool has_engine;              /* 'engine' is known; the provider has been told */
+	struct engine_info engine;
+	/* What the engine has refused so far: */
+	struct strv bad_subnets; /* CIDRs of both families */
+	struct strv bad_ips;     /* node addresses */
+	bool ipv6_refused;       /* networks with IPv6 (CN-074) */
+	bool network_refused;    /* any network of ours (CN-058) */
 };
 
-/* By two spawns side by side. Caller releases. */
-int cluster_find(const struct cluster_ctx *ctx, struct cluster_found *ret_found, struct err *err);
+/* By three spawns side by side; tells the provider what the engine is like. 'for_show': an engine that
+ * is not installed has nothing, so that plans can be printed without one. Caller releases. */
+int cluster_find(const struct cluster_ctx *ctx, bool for_show, struct cluster_found *ret_found,
+		 struct err *err);
 void cluster_found_release(struct cluster_found *found);
 
-/* Pure: all steps from nothing to ready. ERR_ALREADY_EXISTS when the cluster has nodes, reason
- * CLUSTER_EXISTS, or when a name is taken, NAME_IN_USE (CN-142). A host port of 0 is left to the
- * engine. */
+/* Pure: all steps from nothing to ready, for a config that cluster_spec_check() has completed and
+ * ports_choose() has settled. ERR_ALREADY_EXISTS when the cluster has nodes, reason CLUSTER_EXISTS, or
+ * when a name is taken, NAME_IN_USE (CN-142). */
 int cluster_plan_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
 			const struct create_options *options, const struct cluster_found *found,
 			struct plan *ret_plan, struct err *err);
 
 /* Pure: one more node, with the lowest free index, in a cluster that has nodes (else ERR_NOT_FOUND,
- * reason CLUSTER_NOT_FOUND). */
+ * reason CLUSTER_NOT_FOUND), in the network that they are in. A balancer is told of a new control
+ * plane. */
 int cluster_plan_add_node(const struct cluster_ctx *ctx, const struct node_config *node,
 			  const struct create_options *options, const struct cluster_found *found,
 			  struct plan *ret_plan, struct err *err);
@@ -119,8 +134,9 @@ int cluster_plan_act(const struct cluster_ctx *ctx, enum cluster_action action,
 		     const struct node_list *nodes, bool whole_cluster, struct plan *ret_plan,
 		     struct err *err);
 
-/* cluster_find(), host ports chosen (CN-094), then the plan: what cluster_create() would do. For
- * --dry-run. */
+/* cluster_find(), the engine judged, host ports settled (CN-094, CN-098), then the plan: what
+ * cluster_create() would do. For --dry-run, also without an engine. What a user should know goes to
+ * ctx->progress as notes. */
 int cluster_prepare_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
 			   const struct create_options *options, struct plan *ret_plan,
 			   struct err *err);
@@ -128,8 +144,11 @@ int cluster_prepare_add_node(const struct cluster_ctx *ctx, const struct node_co
 			     const struct create_options *options, struct plan *ret_plan,
 			     struct err *err);
 
-/* Prepares and applies. When a subnet, address or port is taken in the meantime, what was made is
- * removed and it is tried again with the next, at most 5 times in all (CN-055, CN-096). */
+/* Prepares and applies. When a subnet or address is taken in the meantime, what was made is removed and
+ * it is tried again with the next, at most 5 times in all (CN-055); with another port of our choice once
+ * (CN-096); with a dual-stack network that the engine cannot make once without IPv6 (CN-074); and, with
+ * 'allow_default_network', at last in the engine's own network (CN-058). A static address is tried once.
+ * Nothing else is worth a second try (CN-243). */
 int cluster_create(const struct cluster_ctx *ctx, const struct cluster_config *config,
 		   const struct create_options *options, struct err *err);
 int cluster_add_node(const struct cluster_ctx *ctx, const struct node_config *node,

@@ -153,11 +153,11 @@ static void check_subnet(const struct look *look, struct doctor_check *check)
 
 	if (skip_without_info(look, check))
 		return;
-	if (cluster_find(&ctx, &found, &err) < 0) {
+	if (cluster_find(&ctx, false, &found, &err) < 0) {
 		doctor_say(check, DOCTOR_SKIP, "", "", "%s", err.msg);
 		return;
 	}
-	if (subnet_choose(&found, cidr, sizeof(cidr), &err) == 0)
+	if (subnet_choose(&found, "", cidr, sizeof(cidr), &err) == 0)
 		doctor_say(check, DOCTOR_OK, "", "", "%s is free for the next cluster", cidr);
 	else
 		doctor_say(check, DOCTOR_FAIL, "every cluster gets a network of its own",

@@ -31,56 +31,100 @@ static const char *lookup(const char *name)
 	return getenv(name);
 }
 
-/* The second question to the engine, asked beside the first. */
+/* One of the questions to the engine, which are asked side by side. */
 struct question {
 	const struct cluster_ctx *ctx;
-	struct network_list *ret_networks;
+	struct cluster_found *found;
+	int (*ask)(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err);
 	struct err err;
 	int rc;
+	pthread_t thread;
+	bool threaded;
 };
 
-static void *ask_networks(void *arg)
+static int ask_nodes(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err)
+{
+	return provider_survey(ctx->provider, ctx->by, &found->nodes, &found->foreign, err);
+}
+
+static int ask_networks(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err)
+{
+	return provider_networks(ctx->provider, ctx->by, &found->networks, err);
+}
+
+/* An engine that works but says odd things of itself is taken for an ordinary one. */
+static int ask_engine(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err)
+{
+	if (provider_info(ctx->provider, ctx->by, &found->engine, err) < 0)
+		return err->code == ERR_DATA_LOSS ? 0 : -1;
+	found->has_engine = true;
+	return 0;
+}
+
+static void *answer(void *arg)
 {
 	struct question *q = arg;
 
-	q->rc = provider_networks(q->ctx->provider, q->ctx->by, q->ret_networks, &q->err);
+	q->rc = q->ask(q->ctx, q->found, &q->err);
 	return NULL;
 }
 
-static int ask_engine(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err)
+/* The first failure in the order of the questions, so that it is the same each time. */
+static int ask_all(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err)
 {
-	struct question q = { .ctx = ctx, .ret_networks = &found->networks };
-	pthread_t thread;
-	bool threaded = pthread_create(&thread, NULL, ask_networks, &q) == 0;
-	int rc = provider_survey(ctx->provider, ctx->by, &found->nodes, &found->foreign, err);
+	struct question questions[] = { { .ask = ask_nodes },
+					{ .ask = ask_networks },
+					{ .ask = ask_engine } };
+	int rc = 0;
 
-	if (threaded)
-		pthread_join(thread, NULL);
-	else
-		ask_networks(&q);
-	if (rc == 0 && q.rc < 0) {
-		*err = q.err;
-		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+		struct question *q = &questions[i];
+
+		q->ctx = ctx;
+		q->found = found;
+		q->threaded = pthread_create(&q->thread, NULL, answer, q) == 0;
+		if (!q->threaded)
+			answer(q);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
+		struct question *q = &questions[i];
+
+		if (q->threaded)
+			pthread_join(q->thread, NULL);
+		if (rc == 0 && q->rc < 0) {
+			*err = q->err;
+			rc = -1;
+		}
 	}
 	return rc;
 }
 
-int cluster_find(const struct cluster_ctx *ctx, struct cluster_found *ret_found, struct err *err)
+static int look_around(const struct cluster_ctx *ctx, struct cluster_found *found, struct err *err)
 {
-	struct cluster_found found = { 0 };
-	bool ok;
+	bool docker = strcmp(provider_name(ctx->provider), "docker") == 0;
 
-	if (ask_engine(ctx, &found, err) < 0) {
-		cluster_found_release(&found);
-		return -1;
-	}
 	/* Nodes that are nowhere can take nobody's address. */
 	if (provider_has_agents(ctx->provider))
-		read_host_addresses(&found.host_addresses);
-	ok = proxy_read(lookup, &found.env) && !strv_failed(&found.host_addresses);
-	if (!ok) {
-		cluster_found_release(&found);
+		read_host_addresses(&found->host_addresses);
+	if (!proxy_read(lookup, &found->env, &found->warnings) ||
+	    (docker && !proxy_read_docker(lookup, &found->env, &found->warnings)) ||
+	    strv_failed(&found->host_addresses) || strv_failed(&found->warnings))
 		return err_oom(err);
+	if (found->has_engine)
+		provider_set_engine(ctx->provider, &found->engine);
+	return 0;
+}
+
+int cluster_find(const struct cluster_ctx *ctx, bool for_show, struct cluster_found *ret_found,
+		 struct err *err)
+{
+	struct cluster_found found = { 0 };
+
+	if ((ask_all(ctx, &found, err) < 0 &&
+	     !(for_show && strcmp(err->reason, "ENGINE_NOT_INSTALLED") == 0)) ||
+	    look_around(ctx, &found, err) < 0) {
+		cluster_found_release(&found);
+		return -1;
 	}
 	*ret_found = found;
 	return 0;
@@ -92,6 +136,7 @@ void cluster_found_release(struct cluster_found *found)
 	strv_release(&found->foreign);
 	network_list_release(&found->networks);
 	strv_release(&found->host_addresses);
+	strv_release(&found->warnings);
 	strv_release(&found->bad_subnets);
 	strv_release(&found->bad_ips);
 	kv_release(&found->env);

@@ -1,32 +1,13 @@
 /*
  * What is wanted minus what was found: steps. Pure.
  */
-#include "controller/cluster/cluster.h"
+#include "controller/cluster/plan_parts.h"
 #include "controller/cluster/proxy.h"
 #include "controller/cluster/store.h"
-#include "controller/cluster/subnet.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define API_SERVER_PORT 6443
-/* podman's own network: nothing is made there and no address is given (CN-050). */
-#define ENGINE_NETWORK "podman"
-
-/* One planning: what all its nodes share. */
-struct planning {
-	const struct cluster_ctx *ctx;
-	const struct create_options *options;
-	const struct cluster_found *found;
-	const struct cluster_config *config; /* NULL for one more node */
-	struct plan *plan;
-	char subnet[32];     /* "" when the nodes get no addresses of ours */
-	const char *network; /* "" for the engine's own */
-	bool new_network;
-	struct kv_list env;
-};
 
 static int cluster_exists(const char *name, struct err *err)
 {
@@ -66,37 +47,14 @@ static bool cluster_has_nodes(const struct cluster_found *found, const char *clu
 	return false;
 }
 
-/* A network of that name is used as it is (CN-051). */
-static int choose_network(struct planning *p, struct err *err)
-{
-	const struct network *present = network_list_find(&p->found->networks, p->ctx->name);
-
-	if (strcmp(p->ctx->name, ENGINE_NETWORK) == 0) {
-		p->network = "";
-		return 0;
-	}
-	p->network = p->ctx->name;
-	if (!present) {
-		p->new_network = true;
-		return subnet_choose(p->found, p->subnet, sizeof(p->subnet), err);
-	}
-	if (!*present->subnet) {
-		err_set(err, ERR_FAILED_PRECONDITION, 0, "the network '%s' has no IPv4 subnet",
-			p->network);
-		return err_explain(err, "NETWORK_UNUSABLE",
-				   "remove it, or choose another name for the cluster");
-	}
-	snprintf(p->subnet, sizeof(p->subnet), "%s", present->subnet);
-	return 0;
-}
-
 static int add_network(struct planning *p, struct err *err)
 {
 	const struct network_spec spec = {
 		.cluster = p->ctx->name,
 		.name = p->network,
 		.subnet = p->subnet,
-		.subnet6 = "",
+		.subnet6 = p->subnet6,
+		.mtu = p->mtu,
 	};
 
 	return provider_plan_network(p->ctx->provider, &spec, p->plan, err);
@@ -163,76 +121,88 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 	return 0;
 }
 
-/* Address by index (CN-080), past those that the engine refused. */
-static int node_address(const struct planning *p, int index, char *ret_ip, size_t size,
-			struct err *err)
+static const char *or_empty(const char *s)
 {
-	struct subnet subnet;
+	return s ? s : "";
+}
 
-	ret_ip[0] = '\0';
-	if (!*p->subnet)
-		return 0;
-	if (!subnet_parse(p->subnet, &subnet) || !subnet_node_ip(subnet, index, ret_ip, size)) {
-		err_set(err, ERR_RESOURCE_EXHAUSTED, 0,
-			"subnet %s has no address for node number %d", p->subnet, index);
-		return err_explain(err, "SUBNET_FULL", NULL);
+/* The proxies, then what the user wants, which wins. */
+static int node_env(const struct planning *p, const struct node_config *node, struct kv_list *ret,
+		    struct err *err)
+{
+	for (size_t i = 0; i < p->env.count; i++) {
+		const struct kv *pair = &p->env.items[i];
+
+		if (!kv_get(&node->env, pair->key) && !kv_add(ret, pair->key, pair->value))
+			return err_oom(err);
+	}
+	for (size_t i = 0; i < node->env.count; i++) {
+		if (!kv_add(ret, node->env.items[i].key, node->env.items[i].value))
+			return err_oom(err);
 	}
 	return 0;
 }
 
-/* kind publishes the API server of every control plane; the engine picks the port and keeps it, unless
- * the config names one. */
-static struct port_mapping *with_api_port(const struct planning *p, const struct node_config *node,
-					  size_t *ret_count)
-{
-	struct port_mapping *ports = calloc(node->port_count + 1, sizeof(*ports));
-	bool has = node->role != NODE_CONTROL_PLANE;
-
-	for (size_t i = 0; ports && i < node->port_count; i++) {
-		ports[i] = node->ports[i];
-		has |= ports[i].container_port == API_SERVER_PORT && ports[i].protocol == PORT_TCP;
-	}
-	*ret_count = node->port_count + !has;
-	if (!ports || has)
-		return ports;
-	ports[node->port_count] = (struct port_mapping){
-		.container_port = API_SERVER_PORT,
-		.host_port =
-			p->config && p->config->api_server_port ? p->config->api_server_port : -1,
-		.listen_address = p->config ? p->config->api_server_address : NULL,
-		.protocol = PORT_TCP,
-	};
-	return ports;
-}
-
-static int add_node(struct planning *p, const struct node_config *node, int index, struct err *err)
+static int add_node_at(struct planning *p, const struct node_config *node, int index,
+		       const struct node_address *address, const struct kv_list *env,
+		       struct err *err)
 {
 	cleanup_free char *run_dir = store_run_dir(p->ctx->state_dir, node->name);
-	cleanup_free struct port_mapping *ports = NULL;
-	char ip[16];
-	struct node_spec spec = {
+	const struct node_spec spec = {
 		.name = node->name,
 		.cluster = p->ctx->name,
 		.role = node->role,
 		.index = index,
 		.image = node->image,
-		.ip = ip,
+		.ip = address->ip,
+		.ip6 = address->ip6,
 		.network = p->network,
 		.run_dir = run_dir,
 		.mounts = node->mounts,
 		.mount_count = node->mount_count,
-		.env = &p->env,
+		.ports = node->ports,
+		.port_count = node->port_count,
+		.env = env,
 		.labels = &node->labels,
+		.memory_bytes = node->memory_bytes,
+		.cpus_milli = node->cpus_milli,
+		.gpus = or_empty(node->gpus),
+		.dns_search = p->dns_search,
+		.preload = "",
+		.agent_port = -1,
 	};
 
-	ports = with_api_port(p, node, &spec.port_count);
-	spec.ports = ports;
-	if (!run_dir || !ports)
+	if (!run_dir)
 		return err_oom(err);
-	if (check_name_free(p->found, node->name, err) < 0 ||
-	    node_address(p, index, ip, sizeof(ip), err) < 0)
-		return -1;
 	return add_node_steps(p, &spec, err);
+}
+
+/* By a name where the engine gives the addresses: its own DNS knows it. */
+static void note_backend(struct planning *p, const struct node_config *node,
+			 const struct node_address *address)
+{
+	bool six = p->ip_family == IP_FAMILY_V6 && *address->ip6;
+	const char *where = six ? address->ip6 : *address->ip ? address->ip : node->name;
+
+	if (node->role == NODE_CONTROL_PLANE)
+		strv_addf(&p->backends, "%s=%s", node->name, where);
+}
+
+static int add_node(struct planning *p, const struct node_config *node, struct err *err)
+{
+	struct node_address address;
+	struct kv_list env = { 0 };
+	int index, rc;
+
+	if (check_name_free(p->found, node->name, err) < 0 ||
+	    planning_address(p, or_empty(node->static_ip), &index, &address, err) < 0)
+		return -1;
+	note_backend(p, node, &address);
+	rc = node_env(p, node, &env, err);
+	if (rc == 0)
+		rc = add_node_at(p, node, index, &address, &env, err);
+	kv_release(&env);
+	return rc;
 }
 
 /* The agent's socket must fit; podman's --volume takes no ':' in a path. */
@@ -252,6 +222,61 @@ static int check_state_dir(const char *state_dir, const char *node, struct err *
 	return node_socket_path(&fake, path, sizeof(path), err);
 }
 
+/* Once the balancer's agent answers, it is told where the control planes are; whether their API servers
+ * answer is for it to find out. */
+static int add_balancer_step(struct planning *p, const char *name, const char *run_dir,
+			     struct err *err)
+{
+	static const char *const kinds[] = { "ready", "create" };
+	const struct node_spec spec = { .name = name,
+					.role = NODE_LOAD_BALANCER,
+					.run_dir = run_dir };
+	struct step *step = add_own_step(p, STEP_BALANCER_CONFIGURE, &spec);
+
+	if (!step)
+		return err_oom(err);
+	strv_add_all(&step->backends, &p->backends);
+	for (size_t i = 0; i < p->plan->count; i++) {
+		const struct step *other = p->plan->steps[i];
+
+		if (other->action == STEP_CONTAINER_CREATE)
+			strv_add(&step->after, other->id);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		cleanup_free char *id = text_format("%s/%s", kinds[i], name);
+
+		if (id && plan_find(p->plan, id) && !strv_has(&step->after, id))
+			strv_add(&step->after, id);
+	}
+	return strv_failed(&step->backends) ? err_oom(err) : 0;
+}
+
+static int configure_balancer(struct planning *p, const struct node_config *nodes, size_t count,
+			      struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		cleanup_free char *run_dir = NULL;
+
+		if (nodes[i].role != NODE_LOAD_BALANCER)
+			continue;
+		run_dir = store_run_dir(p->ctx->state_dir, nodes[i].name);
+		if (!run_dir)
+			return err_oom(err);
+		return add_balancer_step(p, nodes[i].name, run_dir, err);
+	}
+	return 0;
+}
+
+/* All at the same time, the balancer, too: its address is known before it is there (CN-264). */
+static int add_nodes(struct planning *p, const struct cluster_config *config, struct err *err)
+{
+	for (size_t i = 0; i < config->node_count; i++) {
+		if (add_node(p, &config->nodes[i], err) < 0)
+			return -1;
+	}
+	return configure_balancer(p, config->nodes, config->node_count, err);
+}
+
 static int plan_all(struct planning *p, struct err *err)
 {
 	const struct cluster_config *config = p->config;
@@ -260,19 +285,15 @@ static int plan_all(struct planning *p, struct err *err)
 		if (check_state_dir(p->ctx->state_dir, config->nodes[i].name, err) < 0)
 			return -1;
 	}
-	if (choose_network(p, err) < 0)
+	if (planning_choose_network(p, err) < 0)
 		return -1;
-	if (!proxy_for_nodes(&p->found->env, p->subnet, config, &p->env))
+	if (!proxy_for_nodes(&p->found->env, p->subnet, p->subnet6, config, &p->env))
 		return err_oom(err);
 	if (add_image_checks(p, config->nodes, config->node_count, err) < 0)
 		return -1;
 	if (p->new_network && add_network(p, err) < 0)
 		return -1;
-	for (size_t i = 0; i < config->node_count; i++) {
-		if (add_node(p, &config->nodes[i], (int)i + 1, err) < 0)
-			return -1;
-	}
-	return 0;
+	return add_nodes(p, config, err);
 }
 
 /* Hands the plan over, or drops it. */
@@ -280,6 +301,8 @@ static int finish(struct planning *p, struct plan *plan, int rc, struct plan *re
 		  struct err *err)
 {
 	kv_release(&p->env);
+	strv_release(&p->addresses);
+	strv_release(&p->backends);
 	for (size_t i = 0; rc == 0 && i < plan->count; i++) {
 		if (strv_failed(&plan->steps[i]->after))
 			rc = err_oom(err);
@@ -297,62 +320,75 @@ int cluster_plan_create(const struct cluster_ctx *ctx, const struct cluster_conf
 			struct plan *ret_plan, struct err *err)
 {
 	struct plan plan = { 0 };
-	struct planning p = {
-		.ctx = ctx, .options = options, .found = found, .config = config, .plan = &plan
-	};
+	struct planning p = { .ctx = ctx,
+			      .options = options,
+			      .found = found,
+			      .config = config,
+			      .plan = &plan,
+			      .ip_family = config->ip_family,
+			      .dns_search = config->has_dns_search ? &config->dns_search : NULL };
 
 	if (cluster_has_nodes(found, ctx->name))
 		return cluster_exists(ctx->name, err);
 	return finish(&p, &plan, plan_all(&p, err), ret_plan, err);
 }
 
-static bool index_is_taken(const struct planning *p, int index)
+/* A control plane that joins is one more place to send calls to. */
+static int tell_balancer(struct planning *p, const struct node_config *node, struct err *err)
 {
-	char ip[16];
-	struct err ignored;
+	const struct node *balancer = NULL;
 
 	for (size_t i = 0; i < p->found->nodes.count; i++) {
-		const struct node *node = p->found->nodes.items[i];
+		const struct node *other = p->found->nodes.items[i];
+		bool six = p->ip_family == IP_FAMILY_V6 && *other->ip6;
 
-		if (strcmp(node->cluster, p->ctx->name) == 0 && node->index == index)
-			return true;
+		if (strcmp(other->cluster, p->ctx->name) != 0)
+			continue;
+		if (other->role == NODE_LOAD_BALANCER)
+			balancer = other;
+		if (other->role == NODE_CONTROL_PLANE)
+			strv_addf(&p->backends, "%s=%s", other->name,
+				  six          ? other->ip6
+				  : *other->ip ? other->ip
+					       : other->name);
 	}
-	return node_address(p, index, ip, sizeof(ip), &ignored) == 0 && *ip &&
-	       strv_has(&p->found->bad_ips, ip);
+	if (node->role != NODE_CONTROL_PLANE || !balancer)
+		return 0;
+	return add_balancer_step(p, balancer->name, balancer->run_dir, err);
 }
 
-static int free_index(const struct planning *p)
+static int plan_one(struct planning *p, const struct node_config *node, struct err *err)
 {
-	int index = 1;
+	const struct cluster_config none = { .nodes = (struct node_config *)node, .node_count = 1 };
 
-	while (index_is_taken(p, index))
-		index++;
-	return index;
+	if (check_state_dir(p->ctx->state_dir, node->name, err) < 0 ||
+	    planning_find_network(p, err) < 0)
+		return -1;
+	if (!proxy_for_nodes(&p->found->env, p->subnet, p->subnet6, &none, &p->env))
+		return err_oom(err);
+	if (add_image_checks(p, node, 1, err) < 0)
+		return -1;
+	if (p->new_network && add_network(p, err) < 0)
+		return -1;
+	if (add_node(p, node, err) < 0)
+		return -1;
+	return tell_balancer(p, node, err);
 }
 
 int cluster_plan_add_node(const struct cluster_ctx *ctx, const struct node_config *node,
 			  const struct create_options *options, const struct cluster_found *found,
 			  struct plan *ret_plan, struct err *err)
 {
-	struct cluster_config none = { .nodes = (struct node_config *)node, .node_count = 1 };
 	struct plan plan = { 0 };
-	struct planning p = { .ctx = ctx, .options = options, .found = found, .plan = &plan };
-	int rc;
+	struct planning p = { .ctx = ctx,
+			      .options = options,
+			      .found = found,
+			      .plan = &plan,
+			      .dns_search = options->dns_search };
 
 	if (!cluster_has_nodes(found, ctx->name)) {
 		err_set(err, ERR_NOT_FOUND, 0, "there is no cluster '%s'", ctx->name);
 		return err_explain(err, "CLUSTER_NOT_FOUND", "create it first, or give its --name");
 	}
-	rc = check_state_dir(ctx->state_dir, node->name, err);
-	if (rc == 0)
-		rc = choose_network(&p, err);
-	if (rc == 0 && !proxy_for_nodes(&found->env, p.subnet, &none, &p.env))
-		rc = err_oom(err);
-	if (rc == 0)
-		rc = add_image_checks(&p, node, 1, err);
-	if (rc == 0 && p.new_network)
-		rc = add_network(&p, err);
-	if (rc == 0)
-		rc = add_node(&p, node, free_index(&p), err);
-	return finish(&p, &plan, rc, ret_plan, err);
+	return finish(&p, &plan, plan_one(&p, node, err), ret_plan, err);
 }

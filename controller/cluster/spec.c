@@ -2,6 +2,8 @@
  * Is what is wanted possible at all? Said before anything is made, in the words of the config file.
  */
 #include "controller/cluster/cluster.h"
+#include "controller/cluster/ports.h"
+#include "controller/cluster/subnet.h"
 #include "shared/base/parse.h"
 
 #include <arpa/inet.h>
@@ -15,6 +17,11 @@
 #define NAME_MAX_BYTES   63
 #define CLUSTER_NAME_MAX 50
 #define MAX_NODES        100
+#define API_SERVER_PORT  6443
+/* CN-007 */
+#define FLOOR_MIB        1800
+#define FLOOR_CPUS_MILLI 2000
+#define MIB              ((int64_t)1 << 20)
 
 static int invalid(struct err *err, const char *reason, const char *advice)
 {
@@ -80,9 +87,11 @@ static int check_node_name(const struct cluster_config *config, const struct nod
 
 static int fill_image(const char *image, struct node_config *node, struct err *err)
 {
-	const char *chosen = image && *image ? image
-			     : *node->image  ? node->image
-					     : CLUSTER_DEFAULT_IMAGE;
+	bool balancer = node->role == NODE_LOAD_BALANCER;
+	const char *chosen = image && *image && !balancer ? image
+			     : *node->image               ? node->image
+			     : balancer                   ? CLUSTER_LB_IMAGE
+							  : CLUSTER_DEFAULT_IMAGE;
 	char *copy = strdup(chosen);
 
 	if (!copy)
@@ -92,9 +101,12 @@ static int fill_image(const char *image, struct node_config *node, struct err *e
 	return 0;
 }
 
-static const char *listen_address(const struct port_mapping *port)
+static const char *listen_address(const struct cluster_config *config,
+				  const struct port_mapping *port)
 {
-	return port->listen_address && *port->listen_address ? port->listen_address : "127.0.0.1";
+	return port->listen_address && *port->listen_address
+		       ? port->listen_address
+		       : ports_listen_default(config->ip_family, false);
 }
 
 static bool is_wildcard(const char *address)
@@ -111,10 +123,10 @@ static bool is_address(const char *s)
 }
 
 /* CN-091, CN-094, CN-097. */
-static int check_port(const struct node_config *node, const struct port_mapping *port,
-		      struct strv *warnings, struct err *err)
+static int check_port(const struct cluster_config *config, const struct node_config *node,
+		      const struct port_mapping *port, struct strv *warnings, struct err *err)
 {
-	const char *address = listen_address(port);
+	const char *address = listen_address(config, port);
 
 	if (port->container_port < 1 || port->container_port > 65535 || port->host_port < -1 ||
 	    port->host_port > 65535) {
@@ -136,13 +148,24 @@ static int check_port(const struct node_config *node, const struct port_mapping 
 	return 0;
 }
 
-static bool ports_clash(const struct port_mapping *a, const struct port_mapping *b)
+/* "::1" is "0:0:0:0:0:0:0:1". */
+static bool same_address(const char *a, const char *b)
 {
-	const char *x = listen_address(a), *y = listen_address(b);
+	struct in6_addr x, y;
+
+	if (inet_pton(AF_INET6, a, &x) == 1 && inet_pton(AF_INET6, b, &y) == 1)
+		return memcmp(&x, &y, sizeof(x)) == 0;
+	return strcmp(a, b) == 0;
+}
+
+static bool ports_clash(const struct cluster_config *config, const struct port_mapping *a,
+			const struct port_mapping *b)
+{
+	const char *x = listen_address(config, a), *y = listen_address(config, b);
 
 	if (a->host_port <= 0 || a->host_port != b->host_port || a->protocol != b->protocol)
 		return false;
-	return strcmp(x, y) == 0 || is_wildcard(x) || is_wildcard(y);
+	return same_address(x, y) || is_wildcard(x) || is_wildcard(y);
 }
 
 static int check_clashes(const struct cluster_config *config, const struct node_config *node,
@@ -152,7 +175,7 @@ static int check_clashes(const struct cluster_config *config, const struct node_
 		size_t count = other == node ? index : other->port_count;
 
 		for (size_t i = 0; i < count; i++) {
-			if (!ports_clash(&other->ports[i], &node->ports[index]))
+			if (!ports_clash(config, &other->ports[i], &node->ports[index]))
 				continue;
 			err_set(err, ERR_INVALID_ARGUMENT, 0,
 				"nodes '%s' and '%s' both want host port %d", other->name,
@@ -223,7 +246,7 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 		return mount_refused(node, mount, "the agent's socket is there", err);
 	if (make_absolute(mount, err) < 0)
 		return -1;
-	if (stat(mount->host_path, &st) < 0) {
+	if (stat(mount->host_path, &st) < 0 && !mount->create) {
 		err_set(err, ERR_NOT_FOUND, errno, "node '%s': cannot mount '%s'", node->name,
 			mount->host_path);
 		return invalid(err, "MOUNT_SOURCE_NOT_FOUND", "create it first");
@@ -231,13 +254,45 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 	return 0;
 }
 
+/* CN-007: Kubernetes does not start with less. */
+static int check_resources(const struct node_config *node, struct strv *warnings, struct err *err)
+{
+	bool memory = node->memory_bytes > 0 && node->memory_bytes < FLOOR_MIB * MIB;
+	bool cpus = node->cpus_milli > 0 && node->cpus_milli < FLOOR_CPUS_MILLI;
+
+	if (node->role != NODE_CONTROL_PLANE || (!memory && !cpus))
+		return 0;
+	err_set(err, ERR_OUT_OF_RANGE, 0,
+		"node '%s' is to have less than a control plane needs: %d MiB of memory and %d "
+		"CPUs",
+		node->name, FLOOR_MIB, FLOOR_CPUS_MILLI / 1000);
+	if (!node->force)
+		return invalid(err, "RESOURCES_TOO_SMALL",
+			       "give it more, or --force when no Kubernetes is to run on it");
+	if (warnings)
+		strv_add(warnings, err->msg);
+	return 0;
+}
+
+/* CN-060 */
+static int check_static_ip(const struct node_config *node, struct err *err)
+{
+	if (!node->static_ip || !*node->static_ip || subnet_address_is_static(node->static_ip))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be the address of a node",
+		node->static_ip);
+	return invalid(err, "STATIC_IP_INVALID",
+		       "use a private IPv4 address whose last number is 2 to 254");
+}
+
 static int check_node(const struct cluster_config *config, struct node_config *node,
 		      struct strv *warnings, struct err *err)
 {
-	if (check_node_name(config, node, err) < 0)
+	if (check_node_name(config, node, err) < 0 || check_resources(node, warnings, err) < 0 ||
+	    check_static_ip(node, err) < 0)
 		return -1;
 	for (size_t i = 0; i < node->port_count; i++) {
-		if (check_port(node, &node->ports[i], warnings, err) < 0 ||
+		if (check_port(config, node, &node->ports[i], warnings, err) < 0 ||
 		    check_clashes(config, node, i, err) < 0)
 			return -1;
 	}
@@ -264,24 +319,107 @@ static int check_size(const struct cluster_config *config, struct err *err)
 			MAX_NODES);
 		return invalid(err, "TOO_MANY_NODES", NULL);
 	}
-	if (config->ip_family != IP_FAMILY_V4) {
-		err_set(err, ERR_UNIMPLEMENTED, 0, "nodes have IPv4 addresses only, so far");
-		return invalid(err, "IP_FAMILY_UNSUPPORTED",
-			       "leave ipFamily out, or set it to ipv4");
-	}
 	return 0;
+}
+
+/* CN-060 */
+static int check_subnet(const struct cluster_config *config, struct err *err)
+{
+	struct subnet subnet;
+
+	if (!*config->subnet || (subnet_parse(config->subnet, &subnet) &&
+				 subnet_is_private(subnet) && subnet.bits <= 30))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be a cluster's subnet", config->subnet);
+	return invalid(err, "SUBNET_INVALID",
+		       "use a private IPv4 one of /30 or larger, such as 192.168.60.0/24");
+}
+
+/* Names that engines keep for networks in which no node can be. */
+static int check_network(const char *network, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789_.-";
+
+	if (!*network)
+		return 0;
+	if (strcmp(network, "host") != 0 && strcmp(network, "none") != 0 &&
+	    strspn(network, allowed) == strlen(network) && !strchr("_.-", *network))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' cannot be a cluster's network", network);
+	return invalid(err, "NETWORK_UNUSABLE", "name a bridge network");
+}
+
+static size_t count_role(const struct cluster_config *config, enum node_role role)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->node_count; i++)
+		count += config->nodes[i].role == role;
+	return count;
+}
+
+/* CN-260: several control planes have one address. */
+static int add_balancer(struct cluster_config *config, struct err *err)
+{
+	if (count_role(config, NODE_CONTROL_PLANE) < 2 ||
+	    count_role(config, NODE_LOAD_BALANCER) > 0)
+		return 0;
+	return cluster_config_add_node(config, NODE_LOAD_BALANCER) ? 0 : err_oom(err);
+}
+
+static bool publishes_api(const struct node_config *node)
+{
+	for (size_t i = 0; i < node->port_count; i++) {
+		if (node->ports[i].container_port == API_SERVER_PORT &&
+		    node->ports[i].protocol == PORT_TCP)
+			return true;
+	}
+	return false;
+}
+
+/* As in kind, the API server can be reached from the host. Behind a balancer, which then has the
+ * configured address, a control plane listens on a loopback port of our choice (CN-261). */
+static int publish_api(const struct cluster_config *config, struct node_config *node,
+		       struct err *err)
+{
+	bool balanced = count_role(config, NODE_LOAD_BALANCER) > 0;
+	bool is_door = node->role == (balanced ? NODE_LOAD_BALANCER : NODE_CONTROL_PLANE);
+	struct port_mapping *port;
+
+	if (node->role == NODE_WORKER || publishes_api(node))
+		return 0;
+	port = node_config_add_port(node);
+	if (!port)
+		return err_oom(err);
+	port->container_port = API_SERVER_PORT;
+	port->host_port = is_door ? config->api_server_port : 0;
+	return node_set(&port->listen_address,
+			!is_door ? ports_listen_default(config->ip_family, false)
+			: config->api_server_address ? config->api_server_address
+						     : "",
+			err);
+}
+
+static int fill_node(const char *name, const char *image, struct cluster_config *config,
+		     struct node_config *node, struct err *err)
+{
+	if (!*node->name && name_node(name, config, node, err) < 0)
+		return -1;
+	if (fill_image(image, node, err) < 0)
+		return -1;
+	return publish_api(config, node, err);
 }
 
 int cluster_spec_check(const char *name, const char *image, struct cluster_config *config,
 		       struct strv *warnings, struct err *err)
 {
-	if (check_cluster_name(name, err) < 0 || check_size(config, err) < 0)
+	if (check_cluster_name(name, err) < 0 || check_size(config, err) < 0 ||
+	    check_subnet(config, err) < 0 || check_network(config->network, err) < 0 ||
+	    add_balancer(config, err) < 0)
 		return -1;
 	for (size_t i = 0; i < config->node_count; i++) {
-		struct node_config *node = &config->nodes[i];
-
-		if ((!*node->name && name_node(name, config, node, err) < 0) ||
-		    fill_image(image, node, err) < 0)
+		if (fill_node(name, image, config, &config->nodes[i], err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; i < config->node_count; i++) {
@@ -296,7 +434,8 @@ int cluster_node_check(const char *image, struct node_config *node, struct strv 
 {
 	const struct cluster_config one = { .nodes = node, .node_count = 1 };
 
-	if (fill_image(image, node, err) < 0 || check_node(&one, node, warnings, err) < 0)
+	if (fill_image(image, node, err) < 0 || publish_api(&one, node, err) < 0 ||
+	    check_node(&one, node, warnings, err) < 0)
 		return -1;
 	return warnings && strv_failed(warnings) ? err_oom(err) : 0;
 }

@@ -1,5 +1,6 @@
 #include "controller/cluster/store.h"
 
+#include "shared/base/file.h"
 #include "shared/base/parse.h"
 #include "shared/base/text.h"
 
@@ -7,8 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -42,35 +41,11 @@ static char *record_path(const char *state_dir, const char *node)
 	return text_format("%s/nodes/%s.json", state_dir, node);
 }
 
-/* mkdir -p; only what is made gets the mode. */
-static int make_directories(const char *path, struct err *err)
-{
-	char part[PATH_MAX];
-	size_t len = strlen(path);
-
-	if (len >= sizeof(part))
-		return err_set(err, ERR_INVALID_ARGUMENT, ENAMETOOLONG, "'%s'", path);
-	memcpy(part, path, len + 1);
-	for (size_t i = 1; i <= len; i++) {
-		if (part[i] != '/' && part[i] != '\0')
-			continue;
-		part[i] = '\0';
-		if (mkdir(part, 0700) < 0 && errno != EEXIST)
-			return err_set(err,
-				       errno == EACCES ? ERR_PERMISSION_DENIED
-						       : ERR_FAILED_PRECONDITION,
-				       errno, "cannot make the directory '%s'", part);
-		if (i < len)
-			part[i] = '/';
-	}
-	return 0;
-}
-
 int store_run_dir_create(const char *run_dir, struct err *err)
 {
 	struct stat st;
 
-	if (make_directories(run_dir, err) < 0)
+	if (file_make_directories(run_dir, err) < 0)
 		return -1;
 	if (lstat(run_dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(err, ERR_FAILED_PRECONDITION, 0, "'%s' is not a directory", run_dir);
@@ -89,50 +64,17 @@ int store_node_create(const char *state_dir, const char *node, struct err *err)
 	return store_run_dir_create(run_dir, err);
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* Whoever reads sees the old text or the new, never half of one. */
-static int replace_file(const char *path, const char *text, struct err *err)
-{
-	cleanup_free char *temp = text_format("%s.XXXXXX", path);
-	cleanup_fd int fd = -1;
-
-	if (!temp)
-		return err_oom(err);
-	fd = mkostemp(temp, O_CLOEXEC);
-	if (fd < 0)
-		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot write '%s'", path);
-	if (write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
-		err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "cannot write '%s'", path);
-		unlink(temp);
-		return -1;
-	}
-	return 0;
-}
-
 int store_node_save(const char *state_dir, const struct node *node, struct err *err)
 {
 	cleanup_free char *path = record_path(state_dir, node->name);
 	cleanup_free char *nodes = text_format("%s/nodes", state_dir);
 	struct json_object *json;
+	const char *text;
 	int rc;
 
 	if (!path || !nodes)
 		return err_oom(err);
-	if (make_directories(nodes, err) < 0)
+	if (file_make_directories(nodes, err) < 0)
 		return -1;
 	json = json_object_new_object();
 	if (!json)
@@ -142,7 +84,8 @@ int store_node_save(const char *state_dir, const struct node *node, struct err *
 	json_object_object_add(json, "role", json_object_new_string(node_role_name(node->role)));
 	json_object_object_add(json, "provider", json_object_new_string(node->provider));
 	json_object_object_add(json, "runDir", json_object_new_string(node->run_dir));
-	rc = replace_file(path, json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN), err);
+	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
+	rc = file_replace(path, text, strlen(text), err);
 	json_object_put(json);
 	return rc;
 }
@@ -203,33 +146,6 @@ int store_node_load(const char *state_dir, const char *name, struct node **ret_n
 	return err_set(err, ERR_NOT_FOUND, 0, "node '%s' is not remembered", name);
 }
 
-/* A run directory holds sockets and small files; nothing of ours lies deeper. */
-static int remove_directory(const char *path, struct err *err)
-{
-	DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	if (!dir && errno == ENOENT)
-		return 0;
-	if (!dir)
-		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot read '%s'", path);
-	while ((entry = readdir(dir))) {
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd(dir), entry->d_name, 0) < 0 &&
-		    unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-			err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s/%s'", path,
-				entry->d_name);
-			closedir(dir);
-			return -1;
-		}
-	}
-	closedir(dir);
-	if (rmdir(path) < 0 && errno != ENOENT)
-		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
-	return 0;
-}
-
 int store_node_delete(const char *state_dir, const char *node, struct err *err)
 {
 	cleanup_free char *path = record_path(state_dir, node);
@@ -242,7 +158,7 @@ int store_node_delete(const char *state_dir, const char *node, struct err *err)
 			       node);
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
-	return remove_directory(run_dir, err);
+	return file_remove_tree(run_dir, err);
 }
 
 static bool is_of_cluster(const char *state_dir, const char *node, const char *cluster)

@@ -1,6 +1,7 @@
 #include "controller/cluster/subnet.h"
 
 #include "shared/base/parse.h"
+#include "shared/base/text.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -92,32 +93,94 @@ static bool is_free(const struct cluster_found *found, struct subnet candidate)
 	return true;
 }
 
-int subnet_choose(const struct cluster_found *found, char *ret_cidr, size_t size, struct err *err)
+bool subnet_is_private(struct subnet subnet)
 {
-	for (uint32_t i = 0; i < CANDIDATES; i++) {
-		struct subnet candidate = { FIRST_CANDIDATE + (i * CANDIDATE_STEP << 8),
-					    CANDIDATE_BITS };
-		char base[INET_ADDRSTRLEN];
+	static const struct subnet private[] = {
+		{ 0x0a000000, 8 },
+		{ 0xac100000, 12 },
+		{ 0xc0a80000, 16 },
+	};
 
-		if (!is_free(found, candidate))
-			continue;
-		to_text(candidate.base, base, sizeof(base));
-		snprintf(ret_cidr, size, "%s/%d", base, CANDIDATE_BITS);
-		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(private); i++) {
+		if (subnet.bits >= private[i].bits && subnet_overlaps(subnet, private[i]))
+			return true;
 	}
-	err_set(err, ERR_RESOURCE_EXHAUSTED, 0,
-		"none of %d subnets from 192.168.49.0/24 on is free", CANDIDATES);
-	return err_explain(err, "SUBNETS_EXHAUSTED",
-			   "delete clusters or networks that are no longer used");
+	return false;
 }
 
-bool subnet_node_ip(struct subnet subnet, int index, char *ret_ip, size_t size)
+/* Class A and B networks are stepped in the second octet, others in the third. */
+static uint32_t step_of(uint32_t base)
 {
-	uint32_t hosts = ~mask_of(subnet.bits);
+	return base < 0xc0000000u ? CANDIDATE_STEP << 16 : CANDIDATE_STEP << 8;
+}
 
-	/* Gateway below, broadcast above. */
+static int exhausted(struct subnet first, struct err *err)
+{
+	char base[INET_ADDRSTRLEN];
+
+	to_text(first.base, base, sizeof(base));
+	err_set(err, ERR_RESOURCE_EXHAUSTED, 0, "none of %d subnets from %s/%d on is free",
+		CANDIDATES, base, first.bits);
+	return err_explain(err, "SUBNETS_EXHAUSTED",
+			   "delete clusters or networks that are no longer used, or choose "
+			   "another --subnet");
+}
+
+int subnet_choose(const struct cluster_found *found, const char *first, char *ret_cidr, size_t size,
+		  struct err *err)
+{
+	struct subnet start = { FIRST_CANDIDATE, CANDIDATE_BITS }, candidate;
+
+	if (*first && !subnet_parse(first, &start))
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is not a subnet", first);
+	candidate = start;
+	for (int i = 0; i < CANDIDATES; i++, candidate.base += step_of(start.base)) {
+		char base[INET_ADDRSTRLEN];
+
+		candidate.base &= mask_of(candidate.bits);
+		if (!subnet_is_private(candidate) || !is_free(found, candidate))
+			continue;
+		to_text(candidate.base, base, sizeof(base));
+		snprintf(ret_cidr, size, "%s/%d", base, candidate.bits);
+		return 0;
+	}
+	return exhausted(start, err);
+}
+
+bool subnet_node_ip(struct subnet subnet, const char *gateway, int index, char *ret_ip, size_t size)
+{
+	uint32_t hosts = ~mask_of(subnet.bits), door = subnet.base + 1, address;
+
+	if (subnet_contains(subnet, gateway))
+		address_parse(gateway, &door);
+	/* Network below, broadcast above, the gateway between. */
 	if (index < 1 || (uint32_t)index + 1 >= hosts)
 		return false;
-	to_text(subnet.base + 1 + (uint32_t)index, ret_ip, size);
+	address = subnet.base + (uint32_t)index;
+	if (address >= door)
+		address++;
+	if ((address & 0xff) == 254 && subnet.bits <= 24)
+		return false;
+	to_text(address, ret_ip, size);
 	return true;
+}
+
+bool subnet_of_address(const char *address, char *ret_cidr, size_t size)
+{
+	char base[INET_ADDRSTRLEN];
+	uint32_t value;
+
+	if (!address_parse(address, &value))
+		return false;
+	to_text(value & mask_of(CANDIDATE_BITS), base, sizeof(base));
+	snprintf(ret_cidr, size, "%s/%d", base, CANDIDATE_BITS);
+	return true;
+}
+
+bool subnet_address_is_static(const char *address)
+{
+	uint32_t value;
+
+	return address_parse(address, &value) && (value & 0xff) >= 2 && (value & 0xff) <= 254 &&
+	       subnet_is_private((struct subnet){ value, 32 });
 }

@@ -50,7 +50,8 @@ static int subnet_family(const char *text, size_t len)
 	return family;
 }
 
-/* One subnet of the family, for dual one of each, in either order, with a comma between. */
+/* One subnet of the family; for dual, as in kind, one of either or one of each, in either order, with a
+ * comma between. */
 static bool subnets_match(const char *text, enum ip_family ip_family)
 {
 	size_t len = strcspn(text, ",");
@@ -58,7 +59,7 @@ static bool subnets_match(const char *text, enum ip_family ip_family)
 	int second = text[len] ? subnet_family(text + len + 1, strlen(text + len + 1)) : 0;
 
 	if (ip_family == IP_FAMILY_DUAL)
-		return first && second && first != second;
+		return first && (!text[len] || (second && first != second));
 	return !text[len] && first == (ip_family == IP_FAMILY_V4 ? AF_INET : AF_INET6);
 }
 
@@ -117,6 +118,9 @@ static const struct schema port_schema = SCHEMA(port_fields, sizeof(struct port_
 #define NODE(kind, member) FIELD(kind, struct node_config, member)
 static const struct field node_fields[] = {
 	{ NULL, NODE(FIELD_STRING, name) },
+	{ NULL, NODE(FIELD_STRING, static_ip) },
+	{ NULL, NODE(FIELD_STRING, gpus) },
+	{ NULL, NODE(FIELD_STRING_MAP, env) },
 	{ "role", NODE(FIELD_WORD, role), .words = role_words },
 	{ "image", NODE(FIELD_STRING, image) },
 	{ "labels", NODE(FIELD_STRING_MAP, labels) },
@@ -146,6 +150,8 @@ static const struct schema networking_schema = SCHEMA(networking_fields, 0);
 
 static const struct field cluster_fields[] = {
 	{ NULL, CLUSTER(FIELD_STRINGS, warnings) },
+	{ NULL, CLUSTER(FIELD_STRING, network) },
+	{ NULL, CLUSTER(FIELD_STRING, subnet) },
 	{ "kind", CHECKED(FIELD_STRING) },
 	{ "apiVersion", CHECKED(FIELD_STRING) },
 	{ "name", CLUSTER(FIELD_STRING, name) },
@@ -189,6 +195,16 @@ struct node_config *cluster_config_add_node(struct cluster_config *config, enum 
 	return node;
 }
 
+struct port_mapping *node_config_add_port(struct node_config *node)
+{
+	return schema_append(&port_schema, &node->ports, &node->port_count);
+}
+
+struct mount_config *node_config_add_mount(struct node_config *node)
+{
+	return schema_append(&mount_schema, &node->mounts, &node->mount_count);
+}
+
 struct cluster_config *cluster_config_new(void)
 {
 	cleanup_with(cluster_config) struct cluster_config *config = config_new();
@@ -220,7 +236,7 @@ static void check_subnet(const struct yaml *doc, const char *key, enum ip_family
 	static const char *const wanted[] = {
 		[IP_FAMILY_V4] = "one IPv4 subnet such as 10.244.0.0/16",
 		[IP_FAMILY_V6] = "one IPv6 subnet such as fd00:10:244::/56",
-		[IP_FAMILY_DUAL] = "an IPv4 and an IPv6 subnet with a comma between",
+		[IP_FAMILY_DUAL] = "a subnet, or an IPv4 and an IPv6 one with a comma between",
 	};
 	const struct yaml *node = yaml_get(yaml_get(doc, "networking"), key);
 

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum ip_family { IP_FAMILY_V4, IP_FAMILY_V6, IP_FAMILY_DUAL };
 
@@ -28,17 +29,25 @@ struct mount_config {
 	bool readonly;
 	bool selinux_relabel;
 	enum mount_propagation propagation;
+	bool create; /* make host_path when it is not there (CN-101); not in the file */
 };
 
 struct node_config {
 	enum node_role role;
 	char *image; /* "": the default or --image */
-	char *name;  /* "": named by role (CN-083); Berth's own, not in the file */
 	struct kv_list labels;
 	struct mount_config *mounts;
 	size_t mount_count;
 	struct port_mapping *ports;
 	size_t port_count;
+	/* Berth's own, not in the file: */
+	char *name;           /* "": named by role (CN-083) */
+	char *static_ip;      /* "": by index (CN-060, CN-080) */
+	char *gpus;           /* "", "all", "nvidia", "nvidia.com", "amd" (CN-002) */
+	int64_t memory_bytes; /* 0: no limit */
+	int64_t cpus_milli;   /* thousandths of a CPU; 0: no limit */
+	struct kv_list env;
+	bool force; /* fewer resources than Kubernetes needs are a warning, no error (CN-007) */
 };
 
 struct cluster_config {
@@ -55,6 +64,9 @@ struct cluster_config {
 	struct strv dns_search;
 	bool has_dns_search;
 	struct strv warnings; /* one sentence each, with line and column */
+	/* Berth's own, not in the file: */
+	char *network; /* "": the cluster's name (CN-050) */
+	char *subnet;  /* first IPv4 subnet to try; "": 192.168.49.0/24 (CN-053) */
 };
 
 /* The cluster without a file: one control plane. NULL on allocation failure. */
@@ -64,6 +76,10 @@ DEFINE_CLEANUP(cluster_config, struct cluster_config *, cluster_config_free)
 
 /* Appends a node with defaults. Borrowed until the next append; NULL on allocation failure. */
 struct node_config *cluster_config_add_node(struct cluster_config *config, enum node_role role);
+
+/* The same for a node's ports and mounts. */
+struct port_mapping *node_config_add_port(struct node_config *node);
+struct mount_config *node_config_add_mount(struct node_config *node);
 
 /* 'source' names the text in errors ("cluster.yaml", "-"). ERR_INVALID_ARGUMENT:
  * "cluster.yaml:3:5: unknown field 'imag' in nodes[0]; did you mean 'image'?". Limits: 1 MiB, depth

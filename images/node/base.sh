@@ -11,13 +11,25 @@ base_tag()
 {
 	local hash
 
-	hash=$(cat "$here/base.sh" "$here/packages" "$here/trim" | sha256sum)
+	hash=$({
+		cat "$here/base.sh" "$here/packages" "$here/trim"
+		extra_packages
+	} | sha256sum)
 	echo "$base_name:${hash:0:12}"
+}
+
+# The user's own, one a line.
+extra_packages()
+{
+	printf '%s\n' "${packages[@]+"${packages[@]}"}" | sed '/^$/d' | sort -u
 }
 
 base_packages()
 {
-	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/packages" | sort -u | paste -sd,
+	{
+		sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/packages"
+		extra_packages
+	} | sort -u | paste -sd,
 }
 
 # The host's own apt sources, one line each, asked from apt: which mirror that is stays the host's business and gets

@@ -1,5 +1,5 @@
 #include "agent/agent.h"
-#include "agent/service/call.h"
+#include "tests/support/call_stub.h"
 #include "tests/support/runtime.h"
 
 #include "node/v1/containers.pb-c.h"
@@ -35,40 +35,14 @@ struct result {
 	uint32_t millis;
 };
 
-/* Stands for the server's call: what a handler may ask of it, and what it ended in. */
+/* A call, what its handler sees of the agent, and the reply taken apart. */
 struct test_call {
+	struct call_stub stub;
 	struct agent agent;
-	struct deadline by;
-	unsigned ended;
-	struct err err;
 	struct info infos[MAX_RESULTS];
 	struct result results[MAX_RESULTS];
 	size_t count;
 };
-
-struct agent *call_agent(void *call)
-{
-	return &((struct test_call *)call)->agent;
-}
-
-struct deadline call_deadline(void *call)
-{
-	return ((struct test_call *)call)->by;
-}
-
-void call_note(void *call, const char *fmt, ...)
-{
-	(void)call;
-	(void)fmt;
-}
-
-void call_fail(void *call, const struct err *err)
-{
-	struct test_call *c = call;
-
-	c->ended++;
-	c->err = *err;
-}
 
 static void copy(char *ret, size_t size, const char *s)
 {
@@ -79,7 +53,7 @@ static void on_list(const Berth__Node__V1__ContainerListReply *rep, void *call)
 {
 	struct test_call *c = call;
 
-	c->ended++;
+	c->stub.ends++;
 	c->count = rep->n_containers;
 	for (size_t i = 0; i < rep->n_containers && i < MAX_RESULTS; i++) {
 		const Berth__Node__V1__ContainerInfo *from = rep->containers[i];
@@ -101,7 +75,7 @@ static void on_action(const Berth__Node__V1__ContainerActionReply *rep, void *ca
 {
 	struct test_call *c = call;
 
-	c->ended++;
+	c->stub.ends++;
 	c->count = rep->n_results;
 	for (size_t i = 0; i < rep->n_results && i < MAX_RESULTS; i++) {
 		copy(c->results[i].id, sizeof(c->results[i].id), rep->results[i]->id);
@@ -143,7 +117,7 @@ static struct test_call *begin(struct house *h, int64_t limit_ms)
 	memset(&h->call, 0, sizeof(h->call));
 	h->call.agent.runtime = h->rig->rt;
 	h->call.agent.loop = h->rig->loop;
-	h->call.by = deadline_in_ms(limit_ms);
+	call_stub_init(&h->call.stub, &h->call.agent, limit_ms);
 	return &h->call;
 }
 
@@ -151,16 +125,16 @@ static void run(struct house *h, int64_t limit_ms)
 {
 	struct deadline by = deadline_in_ms(limit_ms + 200);
 
-	while (!h->call.ended && !deadline_is_over(by))
+	while (!h->call.stub.ends && !deadline_is_over(by))
 		assert_true(sd_event_run(h->rig->loop, 20000) >= 0);
-	assert_int_equal(h->call.ended, 1);
+	assert_int_equal(h->call.stub.ends, 1);
 }
 
 static enum err_code list(struct house *h, const Berth__Node__V1__ContainerListRequest *req)
 {
 	containers_service.list(&containers_service, req, on_list, begin(h, 2000));
 	run(h, 2000);
-	return h->call.err.code;
+	return h->call.stub.err.code;
 }
 
 typedef void action_fn(Berth__Node__V1__Containers_Service *self,
@@ -175,7 +149,7 @@ static enum err_code act(struct house *h, action_fn *fn,
 	req->n_ids = count;
 	fn(&containers_service, req, on_action, begin(h, limit_ms));
 	run(h, limit_ms);
-	return h->call.err.code;
+	return h->call.stub.err.code;
 }
 
 static void make(struct house *h, const char *uid, const char *name, const char *image, bool start,
@@ -341,7 +315,7 @@ static void a_hung_runtime_is_told_at_the_deadline(void **state)
 	rt_flag(h->rig, "hung", true);
 	containers_service.list(&containers_service, &req, on_list, begin(h, 150));
 	run(h, 150);
-	assert_int_equal(h->call.err.code, ERR_DEADLINE_EXCEEDED);
+	assert_int_equal(h->call.stub.err.code, ERR_DEADLINE_EXCEEDED);
 	assert_in_range(clock_now_ms() - start_ms, 140, 350);
 	rt_flag(h->rig, "hung", false);
 	rt_flag(h->rig, "down", true);
@@ -387,8 +361,8 @@ static void nothing_to_stop_is_success(void **state)
 	struct house *h = *state;
 
 	containers_service.stop(&containers_service, &req, on_action, begin(h, 500));
-	assert_int_equal(h->call.ended, 1);
-	assert_int_equal(h->call.err.code, ERR_OK);
+	assert_int_equal(h->call.stub.ends, 1);
+	assert_int_equal(h->call.stub.err.code, ERR_OK);
 	assert_int_equal(h->call.count, 0);
 }
 
@@ -515,8 +489,8 @@ static void a_signal_that_cannot_be_delivered_is_refused(void **state)
 
 	req.signal = 15;
 	assert_int_equal(act(h, containers_service.kill, &req, ids, 1, 500), ERR_UNIMPLEMENTED);
-	assert_string_equal(h->call.err.reason, "SIGNAL_UNSUPPORTED");
-	assert_non_null(strstr(h->call.err.advice, "stop"));
+	assert_string_equal(h->call.stub.err.reason, "SIGNAL_UNSUPPORTED");
+	assert_non_null(strstr(h->call.stub.err.advice, "stop"));
 	req.signal = 999;
 	assert_int_equal(act(h, containers_service.kill, &req, ids, 1, 500), ERR_INVALID_ARGUMENT);
 	req.signal = 0;
@@ -562,7 +536,7 @@ static void one_that_hangs_does_not_take_the_results_with_it(void **state)
 	make(h, "u1", "two", "demo", true, quick);
 	req.grace_seconds = 30;
 	assert_int_equal(act(h, containers_service.stop, &req, ids, 2, 400), ERR_OK);
-	assert_false(deadline_is_over(h->call.by));
+	assert_false(deadline_is_over(h->call.stub.by));
 	assert_string_equal(h->call.results[0].result, "failed");
 	assert_string_equal(h->call.results[1].result, "stopped");
 }

@@ -1,8 +1,7 @@
-/* The handlers of Pods and Lifecycle: wire in, wire out. This file stands in for the server: it is
- * the call. */
+/* The handlers of Pods and Lifecycle: wire in, wire out. A call_stub stands in for the server. */
 #include "agent/agent.h"
-#include "agent/service/call.h"
 #include "agent/service/services.h"
+#include "tests/support/call_stub.h"
 #include "tests/support/podrig.h"
 
 #include "node/v1/lifecycle.pb-c.h"
@@ -19,46 +18,10 @@ extern Berth__Node__V1__Pods_Service pods_service;
 extern Berth__Node__V1__Lifecycle_Service lifecycle_service;
 
 struct call {
+	struct call_stub stub;
 	struct agent agent;
 	struct podrig *rig;
-	unsigned ends;
-	struct err err;
-	uint8_t bytes[16 * 1024];
-	size_t len;
 };
-
-struct agent *call_agent(void *call)
-{
-	return &((struct call *)call)->agent;
-}
-
-struct deadline call_deadline(void *call)
-{
-	(void)call;
-	return deadline_in_ms(5000);
-}
-
-void call_note(void *call, const char *fmt, ...)
-{
-	(void)call;
-	(void)fmt;
-}
-
-void call_fail(void *call, const struct err *err)
-{
-	struct call *c = call;
-
-	c->ends++;
-	c->err = *err;
-}
-
-static void keep(const void *message, void *call)
-{
-	struct call *c = call;
-
-	c->ends++;
-	c->len = protobuf_c_message_pack(message, c->bytes);
-}
 
 static int set_up(void **state)
 {
@@ -70,6 +33,7 @@ static int set_up(void **state)
 	c->agent.units = c->rig->units;
 	c->agent.runtime = c->rig->rt->rt;
 	c->agent.pods = c->rig->pods;
+	call_stub_init(&c->stub, &c->agent, 60000);
 	*state = c;
 	return 0;
 }
@@ -87,12 +51,12 @@ static void await(struct call *c)
 {
 	struct deadline by = deadline_in_ms(8000);
 
-	while (!c->ends) {
+	while (!c->stub.ends) {
 		assert_false(deadline_is_over(by));
 		assert_true(sd_event_run(c->agent.loop, 20000) >= 0);
 	}
-	assert_int_equal(c->ends, 1);
-	c->ends = 0;
+	assert_int_equal(c->stub.ends, 1);
+	c->stub.ends = 0;
 }
 
 static void apply(struct call *c, K8s__Core__V1__Pod *pod)
@@ -101,7 +65,7 @@ static void apply(struct call *c, K8s__Core__V1__Pod *pod)
 
 	req.pod = pod;
 	pods_service.apply(&pods_service, &req,
-			   (Berth__Node__V1__PodApplyReply_Closure)(void *)keep, c);
+			   (Berth__Node__V1__PodApplyReply_Closure)(void *)call_stub_reply, c);
 	await(c);
 }
 
@@ -112,7 +76,7 @@ static void apply_answers_with_uid_and_result(void **state)
 	Berth__Node__V1__PodApplyReply *rep;
 
 	apply(c, pod);
-	rep = berth__node__v1__pod_apply_reply__unpack(NULL, c->len, c->bytes);
+	rep = berth__node__v1__pod_apply_reply__unpack(NULL, c->stub.len, c->stub.bytes);
 	assert_non_null(rep);
 	assert_string_equal(rep->uid, "u1");
 	assert_string_equal(rep->result, "created");
@@ -125,11 +89,11 @@ static void bad_pods_are_refused_with_the_reason(void **state)
 	cleanup_with(pod) K8s__Core__V1__Pod *pod = podtest_pod("c1");
 
 	apply(c, NULL);
-	assert_int_equal(c->err.code, ERR_INVALID_ARGUMENT);
+	assert_int_equal(c->stub.err.code, ERR_INVALID_ARGUMENT);
 	pod->metadata->name[0] = '_';
 	apply(c, pod);
-	assert_int_equal(c->err.code, ERR_INVALID_ARGUMENT);
-	assert_string_equal(c->err.reason, "POD_INVALID");
+	assert_int_equal(c->stub.err.code, ERR_INVALID_ARGUMENT);
+	assert_string_equal(c->stub.err.reason, "POD_INVALID");
 }
 
 static void wait_list_and_delete_tell_the_pod(void **state)
@@ -144,20 +108,20 @@ static void wait_list_and_delete_tell_the_pod(void **state)
 
 	apply(c, pod);
 	wait.name = (char *)"web";
-	pods_service.wait(&pods_service, &wait, (Berth__Node__V1__PodWaitReply_Closure)(void *)keep,
-			  c);
+	pods_service.wait(&pods_service, &wait,
+			  (Berth__Node__V1__PodWaitReply_Closure)(void *)call_stub_reply, c);
 	await(c);
-	waited = berth__node__v1__pod_wait_reply__unpack(NULL, c->len, c->bytes);
+	waited = berth__node__v1__pod_wait_reply__unpack(NULL, c->stub.len, c->stub.bytes);
 	assert_non_null(waited);
 	assert_true(waited->pod->ready);
 	assert_int_equal(waited->pod->n_containers, 2);
 	assert_string_equal(waited->pod->containers[1]->name, "c2");
 	berth__node__v1__pod_wait_reply__free_unpacked(waited, NULL);
 
-	pods_service.list(&pods_service, &list, (Berth__Node__V1__PodListReply_Closure)(void *)keep,
-			  c);
+	pods_service.list(&pods_service, &list,
+			  (Berth__Node__V1__PodListReply_Closure)(void *)call_stub_reply, c);
 	await(c);
-	listed = berth__node__v1__pod_list_reply__unpack(NULL, c->len, c->bytes);
+	listed = berth__node__v1__pod_list_reply__unpack(NULL, c->stub.len, c->stub.bytes);
 	assert_non_null(listed);
 	assert_int_equal(listed->n_pods, 1);
 	assert_string_equal(listed->pods[0]->phase, "Running");
@@ -166,19 +130,19 @@ static void wait_list_and_delete_tell_the_pod(void **state)
 
 	delete.name = (char *)"nobody";
 	pods_service.delete(&pods_service, &delete,
-			    (Berth__Node__V1__PodDeleteReply_Closure)(void *)keep, c);
+			    (Berth__Node__V1__PodDeleteReply_Closure)(void *)call_stub_reply, c);
 	await(c);
-	assert_int_equal(c->err.code, ERR_NOT_FOUND);
+	assert_int_equal(c->stub.err.code, ERR_NOT_FOUND);
 	delete.name = (char *)"web";
 	delete.grace_seconds = -1;
 	pods_service.delete(&pods_service, &delete,
-			    (Berth__Node__V1__PodDeleteReply_Closure)(void *)keep, c);
+			    (Berth__Node__V1__PodDeleteReply_Closure)(void *)call_stub_reply, c);
 	await(c);
 	wait.gone = 1;
-	pods_service.wait(&pods_service, &wait, (Berth__Node__V1__PodWaitReply_Closure)(void *)keep,
-			  c);
+	pods_service.wait(&pods_service, &wait,
+			  (Berth__Node__V1__PodWaitReply_Closure)(void *)call_stub_reply, c);
 	await(c);
-	waited = berth__node__v1__pod_wait_reply__unpack(NULL, c->len, c->bytes);
+	waited = berth__node__v1__pod_wait_reply__unpack(NULL, c->stub.len, c->stub.bytes);
 	assert_non_null(waited);
 	assert_null(waited->pod);
 	berth__node__v1__pod_wait_reply__free_unpacked(waited, NULL);
@@ -196,9 +160,10 @@ static void quiesce_reports_every_step(void **state)
 	podrig_until_effects(c->rig, "start", 1);
 	req.grace_seconds = 1;
 	lifecycle_service.quiesce(&lifecycle_service, &req,
-				  (Berth__Node__V1__QuiesceReply_Closure)(void *)keep, c);
+				  (Berth__Node__V1__QuiesceReply_Closure)(void *)call_stub_reply,
+				  c);
 	await(c);
-	rep = berth__node__v1__quiesce_reply__unpack(NULL, c->len, c->bytes);
+	rep = berth__node__v1__quiesce_reply__unpack(NULL, c->stub.len, c->stub.bytes);
 	assert_non_null(rep);
 	assert_true(rep->ok);
 	assert_int_equal(rep->n_steps, 7);

@@ -1,15 +1,15 @@
 /*
  * The handlers of Units, Processes and Health: wire in, wire out. The fake backends are behind them,
- * and this file stands in for the server: it is the call.
+ * and a call_stub stands in for the server.
  */
 #include "agent/agent.h"
 #include "agent/runtime/runtime.h"
-#include "agent/service/call.h"
 #include "agent/service/monitor.h"
 #include "agent/service/services.h"
 #include "agent/units/unit.h"
 #include "shared/base/version.h"
 #include "shared/wire/wire.h"
+#include "tests/support/call_stub.h"
 #include "tests/support/units.h"
 
 #include "node/v1/health.pb-c.h"
@@ -26,54 +26,9 @@
 
 #include <cmocka.h>
 
-/* A call and how it ended. The reply is packed at once, as the server does. */
-struct call {
-	struct agent *agent;
-	struct deadline by;
-	unsigned ends;
-	bool failed;
-	struct err err;
-	uint8_t bytes[64 * 1024];
-	size_t len;
-};
-
-struct agent *call_agent(void *call)
-{
-	return ((struct call *)call)->agent;
-}
-
-struct deadline call_deadline(void *call)
-{
-	return ((struct call *)call)->by;
-}
-
-void call_note(void *call, const char *fmt, ...)
-{
-	(void)call;
-	(void)fmt;
-}
-
-void call_fail(void *call, const struct err *err)
-{
-	struct call *c = call;
-
-	c->ends++;
-	c->failed = true;
-	c->err = *err;
-}
-
-static void call_reply(const ProtobufCMessage *message, void *call)
-{
-	struct call *c = call;
-
-	c->ends++;
-	assert_true(protobuf_c_message_get_packed_size(message) <= sizeof(c->bytes));
-	c->len = protobuf_c_message_pack(message, c->bytes);
-}
-
 struct rig {
 	struct agent agent;
-	struct call call;
+	struct call_stub call;
 	char dir[64];
 };
 
@@ -110,7 +65,7 @@ static int tear_down(void **state)
 
 static bool is_ended(void *arg)
 {
-	return ((struct call *)arg)->ends > 0;
+	return ((struct call_stub *)arg)->ends > 0;
 }
 
 /* Runs one method as the dispatcher does and waits for its end. */
@@ -127,11 +82,8 @@ static void run(struct rig *rig, const char *service, const char *method,
 	assert_non_null(found);
 	m = protobuf_c_service_descriptor_get_method_by_name(found->descriptor, method);
 	assert_non_null(m);
-	rig->call.agent = &rig->agent;
-	rig->call.by = deadline_in_ms(by_ms);
-	rig->call.ends = 0;
-	rig->call.failed = false;
-	found->invoke(found, (unsigned)(m - found->descriptor->methods), req, call_reply,
+	call_stub_init(&rig->call, &rig->agent, by_ms);
+	found->invoke(found, (unsigned)(m - found->descriptor->methods), req, call_stub_reply,
 		      &rig->call);
 	loop_until(rig->agent.loop, is_ended, &rig->call, by_ms + 500);
 	assert_int_equal(rig->call.ends, 1);

@@ -436,33 +436,68 @@ static void delete_takes_everything_also_of_a_cluster_without_nodes(void **state
 		 "directory-delete <- delete/a\n");
 }
 
-/* Kind's habit: the API server of a control plane can be reached from the host. */
+static char *create_words(struct rig *rig, const char *id)
+{
+	cleanup_with(plan) struct plan plan = { 0 };
+	struct err err;
+
+	if (plan_create(rig, &plan, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_non_null(plan_find(&plan, id));
+	return control_argv(&plan_find(&plan, id)->argv);
+}
+
+static void assert_has(struct rig *rig, const char *id, const char *words)
+{
+	cleanup_free char *all = create_words(rig, id);
+
+	if (!strstr(all, words))
+		fail_msg("no \"%s\" in: %s", words, all);
+}
+
+static void assert_lacks(struct rig *rig, const char *id, const char *words)
+{
+	cleanup_free char *all = create_words(rig, id);
+
+	if (strstr(all, words))
+		fail_msg("\"%s\" in: %s", words, all);
+}
+
+/* A config that nobody has checked yet. */
+static void start_again(struct rig *rig, size_t control_planes, size_t workers)
+{
+	cluster_config_free(rig->config);
+	rig->config = cluster_config_new();
+	assert_non_null(rig->config);
+	for (size_t i = 1; i < control_planes; i++)
+		assert_non_null(cluster_config_add_node(rig->config, NODE_CONTROL_PLANE));
+	for (size_t i = 0; i < workers; i++)
+		assert_non_null(cluster_config_add_node(rig->config, NODE_WORKER));
+}
+
+static void complete(struct rig *rig)
+{
+	struct err err;
+
+	if (cluster_spec_check("c", "img", rig->config, NULL, &err) < 0)
+		fail_msg("%s", err.msg);
+}
+
+/* CN-004: as in kind, the API server of a control plane can be reached from the host. */
 static void control_planes_publish_their_api_server(void **state)
 {
 	struct rig *rig = *state;
-	cleanup_with(provider) struct provider *podman = NULL;
-	cleanup_with(plan) struct plan plan = { 0 };
-	char *words;
-	struct err err;
 
-	control_fake_podman(rig->dir);
-	assert_int_equal(provider_open("podman", &control_plain_host, &podman, &err), 0);
-	control_fake_podman(NULL);
-	rig->ctx.provider = podman;
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
-	words = control_argv(&plan_find(&plan, "create/c-control-plane")->argv);
-	assert_non_null(strstr(words, " | --publish=127.0.0.1::6443/tcp | "));
-	free(words);
-	words = control_argv(&plan_find(&plan, "create/c-worker")->argv);
-	assert_null(strstr(words, "--publish"));
-	free(words);
-	plan_release(&plan);
+	assert_has(rig, "create/c-control-plane", " | --publish=/0:6443");
+	assert_lacks(rig, "create/c-worker", "--publish");
+	start_again(rig, 1, 0);
 	rig->config->api_server_port = 7443;
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
-	words = control_argv(&plan_find(&plan, "create/c-control-plane")->argv);
-	assert_non_null(strstr(words, " | --publish=127.0.0.1:7443:6443/tcp | "));
-	free(words);
-	rig->ctx.provider = rig->fake;
+	assert_int_equal(node_set(&rig->config->api_server_address, "10.1.1.1", &(struct err){ 0 }),
+			 0);
+	complete(rig);
+	assert_has(rig, "create/c-control-plane", " | --publish=10.1.1.1/7443:6443");
+	complete(rig);
+	assert_int_equal(rig->config->nodes[0].port_count, 1);
 }
 
 int main(void)

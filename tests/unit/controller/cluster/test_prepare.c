@@ -59,12 +59,11 @@ static int tear_down(void **state)
 
 static void add_port(struct rig *rig, int host_port)
 {
-	struct node_config *node = &rig->config->nodes[0];
+	struct port_mapping *port = node_config_add_port(&rig->config->nodes[0]);
 
-	node->ports = calloc(1, sizeof(*node->ports));
-	assert_non_null(node->ports);
-	node->port_count = 1;
-	node->ports[0] = (struct port_mapping){ 80, host_port, strdup(""), PORT_TCP };
+	assert_non_null(port);
+	port->container_port = 80;
+	port->host_port = host_port;
 }
 
 static char *log_of(struct rig *rig)
@@ -84,7 +83,7 @@ static int count(struct rig *rig, const char *words)
 }
 
 /* DESIGN.md section 5: as few engine calls as possible. */
-static void preparing_takes_two_calls_and_creating_three_more(void **state)
+static void preparing_takes_three_calls_and_creating_three_more(void **state)
 {
 	struct rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
@@ -93,10 +92,10 @@ static void preparing_takes_two_calls_and_creating_three_more(void **state)
 
 	assert_int_equal(cluster_prepare_create(&rig->ctx, rig->config, &rig->options, &plan, &err),
 			 0);
-	assert_int_equal(exec_count(), before + 2);
+	assert_int_equal(exec_count(), before + 3);
 	assert_false(control_exists(rig->state, "nodes"));
 	assert_int_equal(cluster_apply(&rig->ctx, &plan, true, &err), 0);
-	assert_int_equal(exec_count(), before + 5);
+	assert_int_equal(exec_count(), before + 6);
 	assert_true(control_exists(rig->state, "nodes/c-control-plane.json"));
 }
 
@@ -242,7 +241,7 @@ int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		RIGGED(preparing_takes_two_calls_and_creating_three_more),
+		RIGGED(preparing_takes_three_calls_and_creating_three_more),
 		RIGGED(what_runs_is_what_was_planned),
 		RIGGED(engine_that_fails_fails_the_preparing),
 		RIGGED(port_of_our_choice_is_chosen_again),

@@ -38,12 +38,13 @@ static struct cluster_config *two_nodes(void)
 static void for_nodes(const struct kv *items, size_t count, struct kv_list *ret)
 {
 	cleanup_with(cluster_config) struct cluster_config *config = two_nodes();
+	cleanup_with(strv) struct strv warnings = { 0 };
 	struct kv_list env = { 0 };
 
 	environment = items;
 	environment_count = count;
-	assert_true(proxy_read(lookup, &env));
-	assert_true(proxy_for_nodes(&env, "192.168.49.0/24", config, ret));
+	assert_true(proxy_read(lookup, &env, &warnings));
+	assert_true(proxy_for_nodes(&env, "192.168.49.0/24", "", config, ret));
 	kv_release(&env);
 }
 

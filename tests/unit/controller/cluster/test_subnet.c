@@ -23,7 +23,7 @@ static void choose(const struct cluster_found *found, const char *expected)
 	char cidr[32] = "";
 	struct err err;
 
-	assert_int_equal(subnet_choose(found, cidr, sizeof(cidr), &err), 0);
+	assert_int_equal(subnet_choose(found, "", cidr, sizeof(cidr), &err), 0);
 	assert_string_equal(cidr, expected);
 }
 
@@ -69,7 +69,7 @@ static void twenty_candidates_then_it_says_so(void **state)
 
 	(void)state;
 	add_network(&found, "192.168.0.0/16");
-	assert_int_equal(subnet_choose(&found, cidr, sizeof(cidr), &err), -1);
+	assert_int_equal(subnet_choose(&found, "", cidr, sizeof(cidr), &err), -1);
 	assert_int_equal(err.code, ERR_RESOURCE_EXHAUSTED);
 	assert_string_equal(err.reason, "SUBNETS_EXHAUSTED");
 	assert_string_equal(cidr, "untouched");
@@ -103,15 +103,15 @@ static void node_address_is_gateway_plus_index(void **state)
 
 	(void)state;
 	assert_true(subnet_parse("192.168.49.0/24", &subnet));
-	assert_true(subnet_node_ip(subnet, 1, ip, sizeof(ip)));
+	assert_true(subnet_node_ip(subnet, "", 1, ip, sizeof(ip)));
 	assert_string_equal(ip, "192.168.49.2");
-	assert_true(subnet_node_ip(subnet, 253, ip, sizeof(ip)));
-	assert_string_equal(ip, "192.168.49.254");
-	assert_false(subnet_node_ip(subnet, 254, ip, sizeof(ip)));
-	assert_false(subnet_node_ip(subnet, 0, ip, sizeof(ip)));
+	assert_true(subnet_node_ip(subnet, "", 252, ip, sizeof(ip)));
+	assert_string_equal(ip, "192.168.49.253");
+	assert_false(subnet_node_ip(subnet, "", 253, ip, sizeof(ip)));
+	assert_false(subnet_node_ip(subnet, "", 0, ip, sizeof(ip)));
 	assert_true(subnet_parse("10.0.0.0/30", &subnet));
-	assert_true(subnet_node_ip(subnet, 1, ip, sizeof(ip)));
-	assert_false(subnet_node_ip(subnet, 2, ip, sizeof(ip)));
+	assert_true(subnet_node_ip(subnet, "", 1, ip, sizeof(ip)));
+	assert_false(subnet_node_ip(subnet, "", 2, ip, sizeof(ip)));
 }
 
 int main(void)

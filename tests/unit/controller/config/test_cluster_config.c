@@ -370,7 +370,8 @@ static void subnets_fit_the_family(void **state)
 {
 	static const char *const good[] = {
 		"{podSubnet: 10.0.0.0/16}", "{ipFamily: ipv6, podSubnet: 'fd00::/56'}",
-		"{ipFamily: dual, serviceSubnet: '10.0.0.0/8,fd00::/112'}", "{podSubnet: ''}"
+		"{ipFamily: dual, serviceSubnet: '10.0.0.0/8,fd00::/112'}", "{podSubnet: ''}",
+		"{ipFamily: dual, podSubnet: 10.0.0.0/8}"
 	};
 	static const char *const bad[] = {
 		"10.0.0.0",    "10.0.0.0/33", "fd00::/56", "x/8",         "10.0.0.0/8, 10.1.0.0/16",
@@ -391,9 +392,10 @@ static void subnets_fit_the_family(void **state)
 			 bad[i]);
 		expect_fault(text, message);
 	}
-	expect_fault(HEAD "networking: {ipFamily: dual, serviceSubnet: 10.0.0.0/8}\n",
-		     "c.yaml:3:45: networking.serviceSubnet is '10.0.0.0/8'; with ipFamily dual it "
-		     "must be an IPv4 and an IPv6 subnet with a comma between");
+	expect_fault(HEAD "networking: {ipFamily: dual, serviceSubnet: '10.0.0.0/8,11.0.0.0/8'}\n",
+		     "c.yaml:3:45: networking.serviceSubnet is '10.0.0.0/8,11.0.0.0/8'; with "
+		     "ipFamily dual it must be a subnet, or an IPv4 and an IPv6 one with a comma "
+		     "between");
 }
 
 static void workers_alone_are_no_cluster(void **state)
