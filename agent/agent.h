@@ -22,9 +22,10 @@ struct agent_config {
 	const char *private_dir;     /* nng's private listener: /run/berthd */
 	const char *state_dir;       /* wanted pods: /var/lib/berthd */
 	const char *units_backend;   /* "systemd" or "fake" */
-	const char *runtime_backend; /* "cri" or "fake" */
+	const char *runtime_backend; /* "cri", "fake" or "none" */
 	const char *runtime_address; /* unix:///run/containerd/containerd.sock */
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
+	bool is_balancer;            /* BERTH_ROLE says so: haproxy, and no runtime */
 };
 
 struct agent {

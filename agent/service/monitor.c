@@ -208,7 +208,8 @@ static void on_runtime(void *arg, const struct runtime_info *info, const struct 
 		part_set_error(&m->parts[PART_RUNTIME], err);
 	} else {
 		part_judge_runtime(&m->parts[PART_RUNTIME], info);
-		utf8_copy(m->runtime_name, sizeof(m->runtime_name), info->name);
+		utf8_copy(m->runtime_name, sizeof(m->runtime_name),
+			  m->parts[PART_RUNTIME].state == PART_STATE_ABSENT ? "" : info->name);
 		utf8_copy(m->runtime_version, sizeof(m->runtime_version), info->version);
 	}
 	judge_health(m);

@@ -37,8 +37,8 @@ static int carry_out(const struct cluster_ctx *ctx, enum cluster_action action,
 }
 
 int cluster_act(struct invocation *inv, const char *name, enum cluster_action action,
-		const struct node_list *nodes, bool whole, bool *ret_done, struct strv *ret_failed,
-		struct err *err)
+		const struct node_list *nodes, const struct node_list *others, bool whole,
+		bool *ret_done, struct strv *ret_failed, struct err *err)
 {
 	cleanup_with(plan) struct plan plan = { 0 };
 	cleanup_with(err_list) struct err_list failures = { 0 };
@@ -48,6 +48,7 @@ int cluster_act(struct invocation *inv, const char *name, enum cluster_action ac
 	if (invocation_cluster_ctx(inv, name, &ctx, err) < 0)
 		return -1;
 	ctx.failures = &failures;
+	ctx.others = others;
 	ctx.namespaces = &inv->opt->namespaces;
 	if (cluster_plan_act(&ctx, action, nodes, whole, &plan, err) < 0)
 		return -1;

@@ -33,7 +33,7 @@ static int act_on(struct invocation *inv, const char *cluster, enum cluster_acti
 	const char *result = cluster_action_result(action);
 	bool done;
 
-	if (cluster_act(inv, cluster, action, list, true, &done, &failed, err) < 0)
+	if (cluster_act(inv, cluster, action, list, NULL, true, &done, &failed, err) < 0)
 		return -1;
 	if (done && failed.count == 0)
 		add_result(rows, cluster, list->count ? result : "absent", list);

@@ -26,14 +26,12 @@ static int same_cluster(const struct node_list *list, struct err *err)
 }
 
 /* A cluster whose last node goes takes its network along. */
-static int is_whole(struct invocation *inv, const struct node_list *list, bool *ret_whole,
-		    struct err *err)
+static int is_whole(struct invocation *inv, const struct node_list *list, struct node_list *ret_all,
+		    bool *ret_whole, struct err *err)
 {
-	cleanup_with(node_list) struct node_list all = { 0 };
-
-	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, &all, err) < 0)
+	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, ret_all, err) < 0)
 		return -1;
-	*ret_whole = all.count == list->count;
+	*ret_whole = ret_all->count == list->count;
 	return 0;
 }
 
@@ -57,15 +55,16 @@ static int print_results(struct invocation *inv, enum cluster_action action,
 
 static int act(struct invocation *inv, enum cluster_action action, struct err *err)
 {
-	cleanup_with(node_list) struct node_list list = { 0 };
+	cleanup_with(node_list) struct node_list list = { 0 }, all = { 0 };
 	cleanup_with(strv) struct strv failed = { 0 };
 	bool whole = false, done;
 
 	if (nodes_list(inv, inv->args, true, &list, err) < 0 || same_cluster(&list, err) < 0)
 		return -1;
-	if (action == CLUSTER_DELETE && is_whole(inv, &list, &whole, err) < 0)
+	if (action == CLUSTER_DELETE && is_whole(inv, &list, &all, &whole, err) < 0)
 		return -1;
-	if (cluster_act(inv, list.items[0]->cluster, action, &list, whole, &done, &failed, err) < 0)
+	if (cluster_act(inv, list.items[0]->cluster, action, &list, all.count ? &all : NULL, whole,
+			&done, &failed, err) < 0)
 		return -1;
 	return done ? print_results(inv, action, &list, &failed, err) : 0;
 }

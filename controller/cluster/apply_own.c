@@ -21,6 +21,7 @@
 #define FIRST_LOOK_MS   2000
 #define CONSOLE_MS      3000
 #define QUIESCE_GRACE_S 10
+#define API_PORT        6443
 
 static struct node *node_of(const struct run *run, const struct step *step)
 {
@@ -157,6 +158,22 @@ static int pause_node(struct run *run, const struct step *step, struct err *err)
 	return 0;
 }
 
+static int configure_balancer(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(node) struct node *node = NULL;
+	struct client *client;
+
+	if (!provider_has_agents(run->ctx->provider))
+		return 0;
+	node = node_of(run, step);
+	if (!node)
+		return err_oom(err);
+	if (node_client(node, &client, err) < 0 ||
+	    client_set_balancer(client, &step->backends, API_PORT, run->by, err) < 0)
+		return err_wrap(err, "node '%s' cannot be told where to send calls", step->node);
+	return 0;
+}
+
 static int quiesce(struct run *run, const struct step *step, struct err *err)
 {
 	cleanup_with(node) struct node *node = NULL;
@@ -190,6 +207,8 @@ int run_own_step(struct run *run, const struct step *step, struct err *err)
 		return wait_ready(run, step, err);
 	case STEP_QUIESCE:
 		return quiesce(run, step, err);
+	case STEP_BALANCER_CONFIGURE:
+		return configure_balancer(run, step, err);
 	case STEP_PAUSE:
 	case STEP_UNPAUSE:
 		return pause_node(run, step, err);

@@ -41,7 +41,9 @@ struct cluster_ctx {
 	const struct progress *progress;   /* may be NULL */
 	struct deadline by;
 	const struct strv *namespaces; /* of pause and unpause; NULL: all */
-	struct err_list *failures;     /* gets every failed step's error; may be NULL */
+	const struct node_list
+		*others; /* of delete: all nodes of the cluster; NULL: they are not asked */
+	struct err_list *failures; /* gets every failed step's error; may be NULL */
 };
 
 /* One error a node that failed, in the order in which they did; 'node' says whose it is. */
@@ -127,7 +129,8 @@ enum cluster_action {
  * planes last (CN-196), and always ends: a node that does not stop is killed (CN-193); what is stopped
  * already is left alone. What is frozen is thawed before it is ended (NS-067). Pause freezes the
  * workloads and leaves stopped nodes out; ERR_FAILED_PRECONDITION, reason NODE_NOT_RUNNING, when none
- * runs. Delete with 'whole_cluster' also takes
+ * runs. Deleting a control plane tells the balancer who is left; the last one before the workers is
+ * refused: ERR_FAILED_PRECONDITION, reason LAST_CONTROL_PLANE (both need ctx->others). Delete with 'whole_cluster' also takes
  * the network (only if it is ours and unused) and all that the state directory remembers, whatever
  * nodes are given; it is then no error when there are none. */
 int cluster_plan_act(const struct cluster_ctx *ctx, enum cluster_action action,

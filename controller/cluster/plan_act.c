@@ -153,7 +153,9 @@ static int add_kill(struct acting *a, const struct node *node, struct err *err)
 
 static int add_pause(struct acting *a, const struct node *node, struct err *err)
 {
-	if (node->state == NODE_RUNNING && !add_own_step(a, STEP_PAUSE, node))
+	if (node->role == NODE_LOAD_BALANCER || node->state != NODE_RUNNING)
+		return 0;
+	if (!add_own_step(a, STEP_PAUSE, node))
 		return err_oom(err);
 	return 0;
 }
@@ -162,6 +164,8 @@ static int add_unpause(struct acting *a, const struct node *node, struct err *er
 {
 	if (node->state != NODE_RUNNING && node->state != NODE_PAUSED)
 		return 0;
+	if (node->role == NODE_LOAD_BALANCER)
+		return add_engine_thaw(a, node, err);
 	if (add_thaw(a, node, err) < 0)
 		return -1;
 	plan_last(a->plan)->best_effort = false;
@@ -211,6 +215,61 @@ static int add_cluster_delete(struct acting *a, struct err *err)
 	return 0;
 }
 
+static int check_control_planes(const struct acting *a, const struct node_list *nodes,
+				struct err *err)
+{
+	size_t left = 0, gone = 0, workers = 0;
+
+	for (size_t i = 0; i < a->ctx->others->count; i++) {
+		const struct node *node = a->ctx->others->items[i];
+		bool goes = node_list_find(nodes, node->name) != NULL;
+
+		if (node->role == NODE_CONTROL_PLANE)
+			*(goes ? &gone : &left) += 1;
+		workers += !goes && node->role == NODE_WORKER;
+	}
+	if (gone == 0 || left > 0 || workers == 0)
+		return 0;
+	err_set(err, ERR_FAILED_PRECONDITION, 0,
+		"cluster '%s' would be left with workers and no control plane", a->ctx->name);
+	return err_explain(err, "LAST_CONTROL_PLANE",
+			   "delete the workers first, or the whole cluster");
+}
+
+/* Before the node goes nobody is sent to it any more. Only a try: the balancer finds out by itself. */
+static int add_balancer_update(struct acting *a, const struct node_list *nodes, struct err *err)
+{
+	const struct node *balancer = NULL;
+	struct step *step;
+	bool needed = false;
+
+	for (size_t i = 0; i < nodes->count; i++)
+		needed |= nodes->items[i]->role == NODE_CONTROL_PLANE;
+	for (size_t i = 0; i < a->ctx->others->count; i++) {
+		const struct node *node = a->ctx->others->items[i];
+
+		if (node->role == NODE_LOAD_BALANCER && node->state == NODE_RUNNING &&
+		    !node_list_find(nodes, node->name))
+			balancer = node;
+	}
+	if (!needed || !balancer)
+		return 0;
+	step = add_own_step(a, STEP_BALANCER_CONFIGURE, balancer);
+	if (!step)
+		return err_oom(err);
+	step->best_effort = true;
+	for (size_t i = 0; i < a->ctx->others->count; i++) {
+		const struct node *node = a->ctx->others->items[i];
+
+		if (node->role == NODE_CONTROL_PLANE && !node_list_find(nodes, node->name))
+			strv_addf(&step->backends, "%s=%s", node->name,
+				  *node->ip    ? node->ip
+				  : *node->ip6 ? node->ip6
+					       : node->name);
+	}
+	return strv_failed(&step->backends) ? err_oom(err) : 0;
+}
+
 static int each(struct acting *a, const struct node_list *nodes,
 		int (*add)(struct acting *a, const struct node *node, struct err *err),
 		struct err *err)
@@ -235,6 +294,10 @@ static int add_action(struct acting *a, enum cluster_action action, const struct
 	case CLUSTER_KILL:
 		return each(a, nodes, add_kill, err);
 	case CLUSTER_DELETE:
+		if (!whole_cluster && a->ctx->others &&
+		    (check_control_planes(a, nodes, err) < 0 ||
+		     add_balancer_update(a, nodes, err) < 0))
+			return -1;
 		if (each(a, nodes, add_delete, err) < 0)
 			return -1;
 		return whole_cluster ? add_cluster_delete(a, err) : 0;

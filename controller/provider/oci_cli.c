@@ -140,6 +140,7 @@ void oci_add_env(struct strv *argv, const char *engine, const struct node_spec *
 	const struct kv own[] = {
 		{ (char *)"BERTH_CLUSTER", (char *)spec->cluster },
 		{ (char *)"BERTH_NODE", (char *)spec->name },
+		{ (char *)"BERTH_ROLE", (char *)node_role_name(spec->role) },
 		{ (char *)"container", (char *)engine },
 		{ (char *)"KUBECONFIG", (char *)"/etc/kubernetes/admin.conf" },
 	};

@@ -385,6 +385,53 @@ static void pause_and_unpause_take_what_runs(void **state)
 		 "unpause/b <- thaw/b\n");
 }
 
+/* CN-260: who passes calls on has no workloads; and who is gone gets none. */
+static void the_balancer_is_not_paused_but_told_who_is_left(void **state)
+{
+	struct rig *rig = *state;
+	struct node_list gone = { 0 };
+	cleanup_with(plan) struct plan plan = { 0 };
+	struct err err;
+
+	add_found(rig, "cp1", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	add_found(rig, "cp2", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 2);
+	add_found(rig, "lb", "c", NODE_LOAD_BALANCER, NODE_RUNNING, 3);
+	plan_act(rig, CLUSTER_PAUSE, true, "pause/cp1\npause/cp2\n");
+	rig->ctx.others = &rig->found.nodes;
+	gone.items = rig->found.nodes.items; /* cp1 alone */
+	gone.count = 1;
+	assert_int_equal(cluster_plan_act(&rig->ctx, CLUSTER_DELETE, &gone, false, &plan, &err), 0);
+	assert_string_equal(plan.steps[0]->id, "balancer/lb");
+	assert_true(plan.steps[0]->best_effort);
+	assert_int_equal(plan.steps[0]->backends.count, 1);
+	assert_int_equal(strncmp(plan.steps[0]->backends.items[0], "cp2=", 4), 0);
+}
+
+static void workers_are_not_left_without_a_control_plane(void **state)
+{
+	struct rig *rig = *state;
+	struct node_list gone = { 0 };
+	struct plan plan;
+	struct err err;
+
+	add_found(rig, "cp", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	add_found(rig, "w", "c", NODE_WORKER, NODE_RUNNING, 2);
+	rig->ctx.others = &rig->found.nodes;
+	gone.items = rig->found.nodes.items;
+	gone.count = 1;
+	assert_int_equal(cluster_plan_act(&rig->ctx, CLUSTER_DELETE, &gone, false, &plan, &err),
+			 -1);
+	assert_string_equal(err.reason, "LAST_CONTROL_PLANE");
+	gone.count = 2;
+	plan_act(rig, CLUSTER_DELETE, false,
+		 "unpause/cp\n"
+		 "delete/cp <- unpause/cp\n"
+		 "directory-delete/cp <- delete/cp\n"
+		 "unpause/w\n"
+		 "delete/w <- unpause/w\n"
+		 "directory-delete/w <- delete/w\n");
+}
+
 static void nothing_that_runs_cannot_be_paused(void **state)
 {
 	struct rig *rig = *state;
@@ -521,6 +568,8 @@ int main(void)
 		RIGGED(what_is_frozen_is_thawed_first),
 		RIGGED(pause_and_unpause_take_what_runs),
 		RIGGED(nothing_that_runs_cannot_be_paused),
+		RIGGED(the_balancer_is_not_paused_but_told_who_is_left),
+		RIGGED(workers_are_not_left_without_a_control_plane),
 		RIGGED(start_makes_the_run_directory_again),
 		RIGGED(delete_takes_everything_also_of_a_cluster_without_nodes),
 		RIGGED(control_planes_publish_their_api_server),
