@@ -1,15 +1,14 @@
 /* What the engine says of itself. */
 #include "controller/cluster/cluster.h"
 #include "controller/cluster/doctor_look.h"
+#include "controller/cluster/engine_check.h"
 #include "controller/cluster/subnet.h"
-#include "shared/base/parse.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
-#define GIB           ((uint64_t)1 << 30)
-#define OLDEST_PODMAN 4
+#define GIB ((uint64_t)1 << 30)
 
 static bool skip_without_info(const struct look *look, struct doctor_check *check)
 {
@@ -21,8 +20,10 @@ static bool skip_without_info(const struct look *look, struct doctor_check *chec
 
 static void check_engine(const struct look *look, struct doctor_check *check)
 {
-	char major[8] = "";
-	int64_t number;
+	static const struct cluster_config nothing;
+	cleanup_with(strv) struct strv warnings = { 0 };
+	struct engine_info info = look->info;
+	struct err err;
 
 	if (!look->provider) {
 		doctor_say(check, DOCTOR_FAIL, "nodes are containers that an engine runs",
@@ -35,17 +36,17 @@ static void check_engine(const struct look *look, struct doctor_check *check)
 			   look->info_err.advice, "%s", look->info_err.msg);
 		return;
 	}
-	snprintf(major, sizeof(major), "%.*s", (int)strcspn(look->info.version, "."),
-		 look->info.version);
-	if (strcmp(provider_name(look->provider), "podman") == 0 &&
-	    (!parse_int(major, 0, 1000, &number) || number < OLDEST_PODMAN)) {
-		doctor_say(check, DOCTOR_FAIL, "older ones answer in another form",
-			   "install podman 4.0 or newer", "podman %s is too old",
+	/* Of cgroups another check speaks. */
+	snprintf(info.cgroup, sizeof(info.cgroup), "v2");
+	if (engine_check(provider_name(look->provider), &info, &nothing, &warnings, &err) < 0)
+		doctor_say(check, DOCTOR_FAIL, "nodes cannot be made with it",
+			   *err.advice ? err.advice : "install a newer one", "%s", err.msg);
+	else if (warnings.count)
+		doctor_say(check, DOCTOR_WARN, "some of what was asked for will not hold",
+			   "install a newer one", "%s", warnings.items[0]);
+	else
+		doctor_say(check, DOCTOR_OK, "", "", "%s %s answers", provider_name(look->provider),
 			   look->info.version);
-		return;
-	}
-	doctor_say(check, DOCTOR_OK, "", "", "%s %s answers", provider_name(look->provider),
-		   look->info.version);
 }
 
 static void check_runtime(const struct look *look, struct doctor_check *check)
