@@ -48,7 +48,8 @@ SHARED_LIBS     = $(call pkg_libs,libprotobuf-c libarchive)
 CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml libarchive libssl libcrypto)
 AGENT_LIBS      = -lnng $(call pkg_libs,libprotobuf-c libsystemd libnghttp2)
 FRONT_LIBS      = $(call pkg_libs,libssl libcrypto libmicrohttpd libprotobuf-c)
-COPY_LIBS       = $(call pkg_libs,libarchive)
+# The static one: of the shared one's many dependencies none is needed for plain tar.
+COPY_LIBS       = -l:libarchive.a
 TEST_LIBS       = $(call pkg_libs,cmocka)
 
 # --- rooms ----------------------------------------------------------------------------------------
@@ -65,6 +66,7 @@ agent_c      := $(shell find agent -name '*.c' ! -path agent/main.c ! -path 'age
 # Programs of their own beside the agent, for what its small root process does not link (DESIGN.md section 4).
 front_c      := $(shell find agent/front -name '*.c' ! -name main.c 2>/dev/null | sort)
 copy_main    := $(wildcard agent/copy/main.c)
+copy_c       := $(filter-out $(copy_main),$(shell find agent/copy -name '*.c' | sort))
 front_main   := $(wildcard agent/front/main.c)
 helpers      := $(if $(front_main),$(BUILD)/berthd-front) $(if $(copy_main),$(BUILD)/berthd-copy)
 support_c    := $(shell find tests/support -name '*.c' | sort)
@@ -88,7 +90,7 @@ $(BUILD)/berthd: $(BUILD)/agent/main.o $(agent_a) $(shared_a)
 $(BUILD)/berthd-front: $(BUILD)/agent/front/main.o $(front_a) $(shared_a)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(FRONT_LIBS)
 
-$(BUILD)/berthd-copy: $(BUILD)/agent/copy/main.o $(shared_a)
+$(BUILD)/berthd-copy: $(BUILD)/agent/copy/main.o $(call objects,$(copy_c)) $(shared_a)
 	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(COPY_LIBS)
 
 $(shared_a): $(call objects,$(shared_c)) $(proto_o)
@@ -100,7 +102,7 @@ $(shared_a) $(controller_a) $(agent_a) $(support_a) $(front_a):
 	$(call say,AR)rm -f $@ && $(AR) rcsD $@ $^
 
 # Generated headers first, once; after that -MMD knows.
-all_c := $(shared_c) $(controller_c) $(agent_c) $(support_c) $(front_c) controller/main.c agent/main.c $(copy_main) $(front_main)
+all_c := $(shared_c) $(controller_c) $(agent_c) $(support_c) $(front_c) controller/main.c agent/main.c $(copy_main) $(copy_c) $(front_main)
 $(call objects,$(all_c)) $(proto_o): | $(proto_h) $(gen_h)
 
 $(BUILD)/%.o: %.c
@@ -146,8 +148,8 @@ install-images: all ## installs what `berth build node-image` builds from
 	install -m 0755 $(BUILD)/berthd $(helpers) $(DESTDIR)$(SHAREDIR)/
 
 .PHONY: install-agent
-install-agent: $(BUILD)/berthd ## installs berthd and its unit, for a node of your own
-	install -D -m 0755 $(BUILD)/berthd $(DESTDIR)$(SBINDIR)/berthd
+install-agent: $(BUILD)/berthd $(helpers) ## installs berthd and its unit, for a node of your own
+	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/berthd $(helpers)
 	install -D -m 0644 agent/systemd/berthd.service $(DESTDIR)$(UNITDIR)/berthd.service
 
 .PHONY: format

@@ -8,6 +8,7 @@
 #include "agent/server/server.h"
 #include "agent/server/watchdog.h"
 #include "agent/service/monitor.h"
+#include "agent/streams/stream.h"
 #include "agent/units/unit.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
@@ -75,7 +76,8 @@ static int open_backends(struct agent *agent, struct err *err)
 	    runtime_open(config->runtime_backend, config->runtime_address, agent->loop,
 			 &agent->runtime, err) < 0 ||
 	    pods_open(config->state_dir, agent->loop, agent->units, agent->runtime, &agent->pods,
-		      err) < 0)
+		      err) < 0 ||
+	    streams_open(agent->loop, &agent->streams, err) < 0)
 		return -1;
 	pods_set_frozen(agent->pods, freeze_is_on(config->private_dir));
 	return monitor_open(agent, &agent->monitor, err);
@@ -149,6 +151,7 @@ void agent_release(struct agent *agent)
 	gate_close(agent->gate);
 	if (agent->monitor)
 		monitor_close(agent->monitor);
+	streams_close(agent->streams);
 	if (agent->pods)
 		pods_close(agent->pods);
 	if (agent->runtime)

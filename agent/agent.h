@@ -13,6 +13,7 @@ struct pods;
 struct runtime;
 struct sd_event;
 struct server;
+struct streams;
 struct units;
 struct watchdog;
 
@@ -35,6 +36,7 @@ struct agent {
 	struct units *units;
 	struct runtime *runtime;
 	struct pods *pods;
+	struct streams *streams;
 	struct monitor *monitor;
 	struct server *server;
 	struct gate *gate;

@@ -6,8 +6,9 @@ LB_IMAGE ?= localhost/berth-loadbalancer:latest
 
 .PHONY: image image-smoke image-clean
 
-image: build/berthd
-	images/node/build --tag $(IMAGE) --berthd build/berthd
+# $(helpers): the programs beside berthd, installed beside it.
+image: build/berthd $(helpers)
+	images/node/build --tag $(IMAGE) --berthd build/berthd $(helpers:%=--program %)
 	images/node/build --kind loadbalancer --tag $(LB_IMAGE) --berthd build/berthd
 
 image-smoke: image

@@ -1,5 +1,6 @@
 #include "agent/pods/store.h"
 
+#include "shared/base/crc32c.h"
 #include "shared/base/log.h"
 
 #include <dirent.h>
@@ -28,19 +29,6 @@ void store_record_release(struct store_record *r)
 }
 
 /* --- bytes ---------------------------------------------------------------------------------------- */
-
-/* CRC-32C (Castagnoli), bit by bit: files are small and rarely written. */
-static uint32_t crc32c(const uint8_t *bytes, size_t len)
-{
-	uint32_t crc = ~0u;
-
-	while (len--) {
-		crc ^= *bytes++;
-		for (int i = 0; i < 8; i++)
-			crc = crc >> 1 ^ (0x82f63b78u & -(crc & 1));
-	}
-	return ~crc;
-}
 
 static void put_number(struct text *t, uint64_t value, unsigned bytes)
 {
@@ -107,7 +95,7 @@ static void put_file(struct text *t, const struct store_record *r)
 	text_add_bytes(t, MAGIC, MAGIC_LEN);
 	put_number(t, FORMAT, 4);
 	put_number(t, payload.len, 4);
-	put_number(t, crc32c((const uint8_t *)text_str(&payload), payload.len), 4);
+	put_number(t, crc32c(0, (const uint8_t *)text_str(&payload), payload.len), 4);
 	text_add_bytes(t, text_str(&payload), payload.len);
 	t->failed |= payload.failed;
 }
@@ -149,7 +137,7 @@ static const char *parse(const uint8_t *bytes, size_t len, const char *uid,
 		return "its format is unknown";
 	if (payload != r.left)
 		return "its length is wrong";
-	if (crc32c(r.at, r.left) != crc)
+	if (crc32c(0, r.at, r.left) != crc)
 		return "its checksum is wrong";
 	if (!take_payload(&r, ret))
 		return "its content cannot be read";

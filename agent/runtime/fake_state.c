@@ -304,6 +304,19 @@ static bool apply_pull(struct fake_state *s, const struct words *w)
 	return !strv_failed(&s->pulled);
 }
 
+static bool apply_remove_image(struct fake_state *s, const struct words *w)
+{
+	struct strv kept = { 0 };
+
+	for (size_t i = 0; i < s->pulled.count; i++) {
+		if (strcmp(s->pulled.items[i], w->at[0]) != 0)
+			strv_add(&kept, s->pulled.items[i]);
+	}
+	strv_release(&s->pulled);
+	s->pulled = kept;
+	return !strv_failed(&kept);
+}
+
 static const struct verb {
 	const char *name;
 	size_t min_words;
@@ -320,6 +333,7 @@ static const struct verb {
 	{ "pause", 2, apply_pause },
 	{ "unpause", 2, apply_unpause },
 	{ "pull", 2, apply_pull },
+	{ "remove-image", 2, apply_remove_image },
 };
 
 /* A line that is none of ours is passed over. */

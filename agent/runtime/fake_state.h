@@ -16,6 +16,7 @@
  *	pause ID AT
  *	unpause ID AT
  *	pull IMAGE AT
+ *	remove-image IMAGE AT
  *
  * AT is nanoseconds since the epoch; l: is a label, a: an annotation. A byte that is a blank, '%',
  * or not printable is %XX. Others may append lines too: "exit ID 137 0" is a container that dies by

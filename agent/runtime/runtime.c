@@ -56,6 +56,9 @@ void runtime_reply_fail(const struct runtime_reply *to, const struct err *err)
 	case RUNTIME_REPLY_IMAGE:
 		to->fn.image(to->arg, NULL, err);
 		break;
+	case RUNTIME_REPLY_IMAGES:
+		to->fn.images(to->arg, NULL, 0, err);
+		break;
 	}
 }
 
@@ -124,6 +127,16 @@ static void refuse_pause(struct runtime *rt, struct runtime_reply to)
 	err_set(&err, ERR_UNIMPLEMENTED, 0, "a runtime driven over %s cannot pause containers",
 		rt->ops->name);
 	err_explain(&err, "PAUSE_UNSUPPORTED", NULL);
+	refuse_with(rt, to, &err);
+}
+
+static void refuse_images(struct runtime *rt, struct runtime_reply to)
+{
+	struct err err;
+
+	err_set(&err, ERR_UNIMPLEMENTED, 0, "a runtime driven over %s does not tell its images",
+		rt->ops->name);
+	err_explain(&err, "IMAGES_UNSUPPORTED", NULL);
 	refuse_with(rt, to, &err);
 }
 
@@ -356,6 +369,34 @@ void runtime_remove_container(struct runtime *rt, const char *id, struct deadlin
 		refuse(rt, reply_to_done(done, arg), "container's id");
 	else
 		rt->ops->remove_container(rt, id, by, done, arg);
+}
+
+void runtime_sandbox_details(struct runtime *rt, const char *id, struct deadline by,
+			     runtime_sandboxes_fn *done, void *arg)
+{
+	if (is_missing(id) || !rt->ops->sandbox_details)
+		runtime_sandbox_status(rt, id, by, done, arg);
+	else
+		rt->ops->sandbox_details(rt, id, by, done, arg);
+}
+
+void runtime_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done, void *arg)
+{
+	if (rt->ops->list_images)
+		rt->ops->list_images(rt, by, done, arg);
+	else
+		refuse_images(rt, reply_to_images(done, arg));
+}
+
+void runtime_remove_image(struct runtime *rt, const char *image, struct deadline by,
+			  runtime_done_fn *done, void *arg)
+{
+	if (is_missing(image))
+		refuse(rt, reply_to_done(done, arg), "image's name");
+	else if (!rt->ops->remove_image)
+		refuse_images(rt, reply_to_done(done, arg));
+	else
+		rt->ops->remove_image(rt, image, by, done, arg);
 }
 
 void runtime_image_status(struct runtime *rt, const char *image, struct deadline by,

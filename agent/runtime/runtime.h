@@ -45,6 +45,7 @@ struct runtime_sandbox {
 	int64_t created_ns; /* wall clock */
 	const char *ip;     /* "" until sandbox_status */
 	bool host_network;  /* known after sandbox_status */
+	uint32_t pid;       /* known after sandbox_details; 0 when the runtime does not tell */
 	const struct kv_list *labels;
 	const struct kv_list *annotations;
 };
@@ -72,6 +73,15 @@ struct runtime_container {
 	const char *message;
 };
 
+struct runtime_image {
+	const char *id; /* "sha256:..." */
+	const char *const *tags;
+	size_t tag_count;
+	const char *const *digests;
+	size_t digest_count;
+	uint64_t size_bytes;
+};
+
 typedef void runtime_done_fn(void *arg, const struct err *err);
 typedef void runtime_id_fn(void *arg, const char *id, const struct err *err);
 typedef void runtime_info_fn(void *arg, const struct runtime_info *info, const struct err *err);
@@ -81,6 +91,8 @@ typedef void runtime_containers_fn(void *arg, const struct runtime_container *li
 				   const struct err *err);
 /* 'ref' is NULL when the image is absent (no error). */
 typedef void runtime_image_fn(void *arg, const char *ref, const struct err *err);
+typedef void runtime_images_fn(void *arg, const struct runtime_image *list, size_t count,
+			       const struct err *err);
 
 /* Empty or NULL fields do not filter. */
 struct runtime_filter {
@@ -106,6 +118,9 @@ void runtime_list_sandboxes(struct runtime *rt, const struct runtime_filter *fil
 /* One sandbox with its IP; ERR_NOT_FOUND. */
 void runtime_sandbox_status(struct runtime *rt, const char *id, struct deadline by,
 			    runtime_sandboxes_fn *done, void *arg);
+/* The same and the process that holds its namespaces. */
+void runtime_sandbox_details(struct runtime *rt, const char *id, struct deadline by,
+			     runtime_sandboxes_fn *done, void *arg);
 void runtime_run_sandbox(struct runtime *rt, const struct sandbox_request *req, struct deadline by,
 			 runtime_id_fn *done, void *arg);
 /* Idempotent; an absent sandbox is success (PS-301). */
@@ -146,6 +161,12 @@ void runtime_list_paused(struct runtime *rt, struct deadline by, runtime_contain
 void runtime_remove_container(struct runtime *rt, const char *id, struct deadline by,
 			      runtime_done_fn *done, void *arg);
 
+/* In the runtime's order. */
+void runtime_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done,
+			 void *arg);
+/* By name or id; absent is success (NS-073). */
+void runtime_remove_image(struct runtime *rt, const char *image, struct deadline by,
+			  runtime_done_fn *done, void *arg);
 void runtime_image_status(struct runtime *rt, const char *image, struct deadline by,
 			  runtime_image_fn *done, void *arg);
 void runtime_pull_image(struct runtime *rt, const char *image, struct deadline by,

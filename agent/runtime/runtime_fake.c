@@ -190,6 +190,30 @@ static void answer_info(const struct fake_call *call)
 	call->to.fn.info(call->to.arg, &info, NULL);
 }
 
+/* Those that were pulled; the id is made of the name. */
+static void answer_images(const struct fake_call *call)
+{
+	const struct strv *pulled = &call->fake->state.pulled;
+	cleanup_free struct runtime_image *list = calloc(pulled->count + 1, sizeof(*list));
+	cleanup_with(strv) struct strv ids = { 0 };
+	struct err err;
+
+	for (size_t i = 0; i < pulled->count; i++)
+		strv_addf(&ids, "sha256:%s", pulled->items[i]);
+	if (!list || strv_failed(&ids)) {
+		err_oom(&err);
+		runtime_reply_fail(&call->to, &err);
+		return;
+	}
+	for (size_t i = 0; i < pulled->count; i++) {
+		list[i].id = ids.items[i];
+		list[i].tags = (const char *const *)&pulled->items[i];
+		list[i].tag_count = 1;
+		list[i].size_bytes = 1000;
+	}
+	call->to.fn.images(call->to.arg, list, pulled->count, NULL);
+}
+
 static void answer(struct fake_call *call)
 {
 	if (!call->err.code && call->finish)
@@ -216,6 +240,9 @@ static void answer(struct fake_call *call)
 		break;
 	case RUNTIME_REPLY_IMAGE:
 		call->to.fn.image(call->to.arg, call->text, NULL);
+		break;
+	case RUNTIME_REPLY_IMAGES:
+		answer_images(call);
 		break;
 	}
 }
@@ -695,6 +722,29 @@ static void fake_pull_image(struct runtime *rt, const char *image, struct deadli
 	settle_with_id(call, &line, image);
 }
 
+static void fake_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done,
+			     void *arg)
+{
+	struct fake_call *call = begin(rt, "list-images", by, reply_to_images(done, arg));
+
+	if (call)
+		settle(call, 0);
+}
+
+static void fake_remove_image(struct runtime *rt, const char *image, struct deadline by,
+			      runtime_done_fn *done, void *arg)
+{
+	struct fake_call *call = begin(rt, "remove-image", by, reply_to_done(done, arg));
+	struct text line = { 0 };
+
+	if (!call)
+		return;
+	if (!strv_has(&call->fake->state.pulled, image))
+		return settle(call, 0);
+	simple_line(&line, "remove-image", image);
+	settle_with(call, &line);
+}
+
 static void fake_close(struct runtime *rt)
 {
 	struct fake *f = (struct fake *)rt;
@@ -750,4 +800,6 @@ const struct runtime_ops runtime_fake_ops = {
 	.remove_container = fake_remove_container,
 	.image_status = fake_image_status,
 	.pull_image = fake_pull_image,
+	.list_images = fake_list_images,
+	.remove_image = fake_remove_image,
 };

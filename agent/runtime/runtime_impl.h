@@ -65,6 +65,15 @@ struct runtime_ops {
 	/* See runtime_remove_container(). */
 	void (*remove_container)(struct runtime *rt, const char *id, struct deadline by,
 				 runtime_done_fn *done, void *arg);
+	/* See runtime_sandbox_details(). Optional: NULL, and runtime_sandbox_status() answers. */
+	void (*sandbox_details)(struct runtime *rt, const char *id, struct deadline by,
+				runtime_sandboxes_fn *done, void *arg);
+	/* See runtime_list_images(). Optional. */
+	void (*list_images)(struct runtime *rt, struct deadline by, runtime_images_fn *done,
+			    void *arg);
+	/* See runtime_remove_image(). Optional. */
+	void (*remove_image)(struct runtime *rt, const char *image, struct deadline by,
+			     runtime_done_fn *done, void *arg);
 	/* See runtime_image_status(). */
 	void (*image_status)(struct runtime *rt, const char *image, struct deadline by,
 			     runtime_image_fn *done, void *arg);
@@ -89,6 +98,7 @@ enum runtime_reply_kind {
 	RUNTIME_REPLY_SANDBOXES,
 	RUNTIME_REPLY_CONTAINERS,
 	RUNTIME_REPLY_IMAGE,
+	RUNTIME_REPLY_IMAGES,
 };
 
 /* Whom to answer, whatever the kind of answer. Pass by value. */
@@ -101,6 +111,7 @@ struct runtime_reply {
 		runtime_sandboxes_fn *sandboxes;
 		runtime_containers_fn *containers;
 		runtime_image_fn *image;
+		runtime_images_fn *images;
 	} fn;
 	void *arg;
 };
@@ -133,6 +144,11 @@ static inline struct runtime_reply reply_to_containers(runtime_containers_fn *fn
 static inline struct runtime_reply reply_to_image(runtime_image_fn *fn, void *arg)
 {
 	return (struct runtime_reply){ RUNTIME_REPLY_IMAGE, { .image = fn }, arg };
+}
+
+static inline struct runtime_reply reply_to_images(runtime_images_fn *fn, void *arg)
+{
+	return (struct runtime_reply){ RUNTIME_REPLY_IMAGES, { .images = fn }, arg };
 }
 
 /* Answers with the error and nothing else, at once. */

@@ -1,7 +1,9 @@
 #include "agent/server/replay.h"
 
+#include "agent/server/journal.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
+#include "shared/base/log.h"
 
 #include <string.h>
 
@@ -13,7 +15,8 @@ struct entry {
 	uint8_t id[WIRE_CALL_ID_BYTES];
 	uint64_t digest;
 	struct call *call; /* NULL: finished */
-	uint8_t *reply;
+	bool once;
+	uint8_t *reply; /* NULL in 'finished': lost */
 	size_t reply_len;
 	int64_t finished_ms;
 	UT_hash_handle hh;
@@ -25,6 +28,7 @@ struct replay {
 	struct entry *running;
 	struct entry *finished;
 	size_t bytes;
+	struct journal *journal; /* NULL: none */
 };
 
 const struct replay_limits replay_limits_default = {
@@ -32,17 +36,6 @@ const struct replay_limits replay_limits_default = {
 	.replies = 1024,
 	.bytes = 1024 * 1024,
 };
-
-int replay_new(const struct replay_limits *limits, struct replay **ret_replay, struct err *err)
-{
-	struct replay *replay = calloc(1, sizeof(*replay));
-
-	if (!replay)
-		return err_oom(err);
-	replay->limits = *limits;
-	*ret_replay = replay;
-	return 0;
-}
 
 static void entry_free(struct entry *e)
 {
@@ -70,8 +63,108 @@ void replay_free(struct replay *replay)
 	HASH_ITER (hh, replay->finished, e, next) {
 		forget_finished(replay, e);
 	}
+	journal_close(replay->journal);
 	free(replay);
 }
+DEFINE_CLEANUP(replay, struct replay *, replay_free)
+
+/* --- the journal ---------------------------------------------------------------------------------- */
+
+static struct journal_record record_of(const struct entry *e)
+{
+	struct journal_record r = {
+		.digest = e->digest,
+		.at_ms = e->call ? clock_now_ms() : e->finished_ms,
+		.reply = e->reply,
+		.reply_len = e->reply_len,
+	};
+
+	memcpy(r.id, e->id, sizeof(r.id));
+	return r;
+}
+
+/* All that is still of use, in the order of its age. */
+static void rewrite(struct replay *replay)
+{
+	cleanup_with(text) struct text records = { 0 };
+	struct journal_record r;
+	struct entry *e, *next;
+	struct err err;
+
+	HASH_ITER (hh, replay->finished, e, next) {
+		r = record_of(e);
+		journal_put(&records, &r);
+	}
+	HASH_ITER (hh, replay->running, e, next) {
+		r = record_of(e);
+		if (e->once)
+			journal_put(&records, &r);
+	}
+	if (journal_rewrite(replay->journal, &records, &err) < 0)
+		log_debug("%s", err.msg);
+}
+
+static void note(struct replay *replay, const struct entry *e)
+{
+	struct journal_record r = record_of(e);
+	struct err err;
+
+	if (!replay->journal)
+		return;
+	if (journal_add(replay->journal, &r, &err) < 0)
+		log_debug("%s", err.msg);
+	if (journal_is_long(replay->journal))
+		rewrite(replay);
+}
+
+static void keep(struct replay *replay, struct entry *e, const uint8_t *reply, size_t len);
+
+/* journal_each_fn. A time to come is of another boot. */
+static void remember(void *arg, const struct journal_record *r)
+{
+	struct entry *e = calloc(1, sizeof(*e)), *known;
+	struct replay *replay = arg;
+	int64_t now = clock_now_ms();
+
+	if (!e)
+		return;
+	HASH_FIND(hh, replay->finished, r->id, WIRE_CALL_ID_BYTES, known);
+	if (known)
+		forget_finished(replay, known);
+	memcpy(e->id, r->id, sizeof(e->id));
+	e->digest = r->digest;
+	e->finished_ms = r->at_ms >= 0 && r->at_ms < now ? r->at_ms : now;
+	keep(replay, e, r->reply, r->reply_len);
+}
+
+static int open_journal(struct replay *replay, const char *path, struct err *err)
+{
+	size_t damaged;
+
+	if (journal_open(path, remember, replay, &replay->journal, &damaged, err) < 0)
+		return -1;
+	if (damaged)
+		log_note("%zu bytes of '%s' were damaged and are left out", damaged, path);
+	replay_expire(replay);
+	rewrite(replay);
+	return 0;
+}
+
+int replay_new(const struct replay_limits *limits, const char *journal_path,
+	       struct replay **ret_replay, struct err *err)
+{
+	cleanup_with(replay) struct replay *replay = calloc(1, sizeof(*replay));
+
+	if (!replay)
+		return err_oom(err);
+	replay->limits = *limits;
+	if (journal_path && open_journal(replay, journal_path, err) < 0)
+		return -1;
+	*ret_replay = TAKE(replay);
+	return 0;
+}
+
+/* --- calls ---------------------------------------------------------------------------------------- */
 
 bool replay_find(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], uint64_t digest,
 		 struct replay_found *ret, struct err *err)
@@ -92,12 +185,12 @@ bool replay_find(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], ui
 		err_explain(err, "CALL_ID_REUSED", NULL);
 		return true;
 	}
-	*ret = (struct replay_found){ e->call, e->reply, e->reply_len };
+	*ret = (struct replay_found){ e->call, e->reply, e->reply_len, !e->call && !e->reply };
 	return true;
 }
 
 int replay_begin(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], uint64_t digest,
-		 struct call *call, struct err *err)
+		 enum method_effect effect, struct call *call, struct err *err)
 {
 	struct entry *e = calloc(1, sizeof(*e)), *found;
 
@@ -106,12 +199,15 @@ int replay_begin(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], ui
 	memcpy(e->id, id, sizeof(e->id));
 	e->digest = digest;
 	e->call = call;
+	e->once = effect == METHOD_ONCE;
 	HASH_ADD(hh, replay->running, id, sizeof(e->id), e);
 	HASH_FIND(hh, replay->running, id, sizeof(e->id), found);
 	if (!found) {
 		free(e);
 		return err_oom(err);
 	}
+	if (e->once)
+		note(replay, e);
 	return 0;
 }
 
@@ -122,11 +218,12 @@ static void make_room(struct replay *replay, size_t bytes)
 		forget_finished(replay, replay->finished);
 }
 
+/* Takes over 'e', which is finished; 'reply' NULL: it is lost. */
 static void keep(struct replay *replay, struct entry *e, const uint8_t *reply, size_t len)
 {
 	struct entry *found;
 
-	if (len > replay->limits.bytes || !(e->reply = malloc(len ? len : 1))) {
+	if (len > replay->limits.bytes || (reply && !(e->reply = malloc(len ? len : 1)))) {
 		entry_free(e);
 		return;
 	}
@@ -135,7 +232,6 @@ static void keep(struct replay *replay, struct entry *e, const uint8_t *reply, s
 		memcpy(e->reply, reply, len);
 	e->reply_len = len;
 	e->call = NULL;
-	e->finished_ms = clock_now_ms();
 	HASH_ADD(hh, replay->finished, id, sizeof(e->id), e);
 	HASH_FIND(hh, replay->finished, e->id, sizeof(e->id), found);
 	if (!found)
@@ -153,10 +249,15 @@ void replay_finish(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES],
 	if (!e)
 		return;
 	HASH_DEL(replay->running, e);
-	if (reply)
-		keep(replay, e, reply, reply_len);
-	else
+	if (!reply) {
 		entry_free(e);
+		return;
+	}
+	e->finished_ms = clock_now_ms();
+	keep(replay, e, reply, reply_len);
+	HASH_FIND(hh, replay->finished, id, WIRE_CALL_ID_BYTES, e);
+	if (e)
+		note(replay, e);
 }
 
 int64_t replay_expire(struct replay *replay)

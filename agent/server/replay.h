@@ -3,8 +3,12 @@
  * Calls by their ids, so that a side effect happens once (DESIGN.md D4b, F20). A running call is
  * found, so that a duplicate joins it; the reply of a finished mutation is kept for a while, so that
  * a duplicate gets the same bytes. Bounded in age, number and bytes; the oldest reply goes first.
+ *
+ * With a journal (agent/server/journal.h) all this outlives the agent, but for the running calls: of one
+ * that must not happen twice it is then known that its outcome is not; any other is new again.
  */
 #include "shared/base/err.h"
+#include "shared/wire/methods.h"
 #include "shared/wire/wire.h"
 
 #include <stdbool.h>
@@ -28,9 +32,14 @@ struct replay_found {
 	struct call *call;    /* it runs, or NULL */
 	const uint8_t *reply; /* what it was answered, or NULL */
 	size_t reply_len;
+	bool lost; /* it was running when the agent went: nobody knows how it ended */
 };
 
-int replay_new(const struct replay_limits *limits, struct replay **ret_replay, struct err *err);
+/* 'journal_path' NULL: in memory only. A journal that cannot be opened is an error; one that is damaged,
+ * or cannot be written later, is not: what cannot be kept is not known after a restart. A full disk
+ * refuses no call, for somebody has to be able to tidy it up. */
+int replay_new(const struct replay_limits *limits, const char *journal_path,
+	       struct replay **ret_replay, struct err *err);
 void replay_free(struct replay *replay);
 
 /* False when the id is new. ERR_INVALID_ARGUMENT in '*err' (and true) when the id belongs to a
@@ -38,9 +47,9 @@ void replay_free(struct replay *replay);
 bool replay_find(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], uint64_t digest,
 		 struct replay_found *ret, struct err *err);
 
-/* The call runs; 'id' must be new. */
+/* The call is about to run; 'id' must be new. METHOD_ONCE is in the journal when this returns. */
 int replay_begin(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], uint64_t digest,
-		 struct call *call, struct err *err);
+		 enum method_effect effect, struct call *call, struct err *err);
 
 /* The call was answered. With 'reply' a copy of it is kept, else the id is forgotten; it is
  * forgotten, too, when there is no memory for it. An id that is not running is ignored. */

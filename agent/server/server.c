@@ -45,6 +45,7 @@ struct server {
 	struct recorder *recorder;
 	struct call *calls; /* not yet answered */
 	size_t in_flight;
+	bool stopping;           /* what is answered now is not how the calls ended */
 	sd_event_source *backup; /* fires when a handler is late */
 	sd_event_source *forget; /* drops old replies */
 };
@@ -138,11 +139,12 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 		make_reply(call->id, sizeof(call->id), msg, &err, &spare, &len);
 	bool first = replay_count(server->replay) == 0;
 
+	bool keep = call->target.effect != METHOD_READS && !server->stopping;
+
 	DL_DELETE(server->calls, call);
 	server->in_flight--;
 	limits_leave(call->limits, call->class);
-	replay_finish(server->replay, call->id, call->target.effect == METHOD_READS ? NULL : bytes,
-		      len);
+	replay_finish(server->replay, call->id, keep ? bytes : NULL, len);
 	if (first && replay_count(server->replay) > 0)
 		forget_arm(server);
 	for (w = call->waiters; w; w = next) {
@@ -214,10 +216,18 @@ static int check_envelope(const Berth__Node__V1__Request *req, struct err *err)
 	if (req->call_id.len != WIRE_CALL_ID_BYTES)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "a call id has %d bytes, not %zu",
 			       WIRE_CALL_ID_BYTES, req->call_id.len);
-	if (req->protocol == 0)
-		return err_set(err, ERR_INVALID_ARGUMENT, 0,
-			       "the request names no protocol version");
-	return 0;
+	return wire_check_peer(WIRE_CONTROLLER, req->protocol, WIRE_PROTOCOL_LEAST, err);
+}
+
+static int check_cluster(const struct agent *agent, const char *cluster, struct err *err)
+{
+	if (!*cluster || !*agent->config.cluster || strcmp(cluster, agent->config.cluster) == 0)
+		return 0;
+	err_set(err, ERR_FAILED_PRECONDITION, 0,
+		"this node belongs to cluster '%s', the call is for one of '%.80s'",
+		agent->config.cluster, cluster);
+	return err_explain(err, "WRONG_CLUSTER",
+			   "See with 'berth get nodes' what has become of the node.");
 }
 
 /* A call of 'target' that does not run yet, but is counted. */
@@ -227,7 +237,8 @@ static int make_call(struct door *door, const struct dispatch_target *target,
 	enum limit_class class = limits_class(req->service, target->effect);
 	ProtobufCMessage *msg;
 
-	if (wire_unpack(target->method->input, req->payload.data, req->payload.len, &msg, err) < 0)
+	if (wire_unpack_request(target->method->input, req->payload.data, req->payload.len, &msg,
+				err) < 0)
 		return err_wrap(err, "%s", target->method->name);
 	if (limits_enter(&door->limits, class, err) < 0) {
 		protobuf_c_message_free_unpacked(msg, NULL);
@@ -260,11 +271,19 @@ static int start_call(struct door *door, struct worker *w, const Berth__Node__V1
 	call->recorder = server->recorder;
 	DL_APPEND(server->calls, call);
 	server->in_flight++;
-	if (replay_begin(server->replay, call->id, digest, call, err) < 0)
+	if (replay_begin(server->replay, call->id, digest, target.effect, call, err) < 0)
 		log_debug("call will not be joined: %s", err->msg);
 	backup_arm(server, backup_ms(call));
 	call_invoke(call);
 	return 0;
+}
+
+static int outcome_unknown(const char *method, struct err *err)
+{
+	err_set(err, ERR_ABORTED, 0,
+		"the agent was restarted during %.80s; whether it was done is unknown", method);
+	return err_explain(err, "OUTCOME_UNKNOWN",
+			   "Look at the node's state before you repeat the command.");
 }
 
 /* A request that was seen before joins the running call or gets the same reply. */
@@ -282,7 +301,7 @@ static int serve(struct door *door, struct worker *w, const Berth__Node__V1__Req
 	else if (found.reply)
 		worker_send(w, found.reply, found.reply_len);
 	else
-		return -1;
+		return found.lost ? outcome_unknown(req->method, err) : -1;
 	return 0;
 }
 
@@ -306,7 +325,9 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 			server->in_flight);
 		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
 		refuse(w, req->call_id.data, req->call_id.len, &err);
-	} else if (check_envelope(req, &err) < 0 || serve(door, w, req, &err) < 0) {
+	} else if (check_envelope(req, &err) < 0 ||
+		   check_cluster(server->agent, req->cluster, &err) < 0 ||
+		   serve(door, w, req, &err) < 0) {
 		refuse(w, req->call_id.data, req->call_id.len, &err);
 	}
 	protobuf_c_message_free_unpacked(msg, NULL);
@@ -331,6 +352,21 @@ static int lock_private_dir(struct server *server, const char *dir, struct err *
 		return err_set(err, ERR_FAILED_PRECONDITION, 0,
 			       "another agent serves from '%s'; end it first", dir);
 	return 0;
+}
+
+/* An agent whose disk is read-only serves all the same: that is how one finds out. */
+static int open_replay(struct server *server, const char *state_dir, struct err *err)
+{
+	cleanup_free char *path = text_format("%s/calls", state_dir);
+
+	if (!path)
+		return err_oom(err);
+	if (mkdir(state_dir, 0700) < 0 && errno != EEXIST)
+		log_debug("make directory '%s': %m", state_dir);
+	if (replay_new(&replay_limits_default, path, &server->replay, err) == 0)
+		return 0;
+	log_note("calls are not remembered across a restart: %s", err->msg);
+	return replay_new(&replay_limits_default, NULL, &server->replay, err);
 }
 
 static int open_door(struct server *server, enum method_role role, struct err *err)
@@ -376,11 +412,12 @@ int server_open(struct agent *agent, struct server **ret_server, struct err *err
 	server->agent = agent;
 	server->lock_fd = -1;
 	if (lock_private_dir(server, agent->config.private_dir, err) < 0 ||
-	    replay_new(&replay_limits_default, &server->replay, err) < 0 ||
+	    open_replay(server, agent->config.state_dir, err) < 0 ||
 	    recorder_new(JOURNAL_SOCKET, &server->recorder, err) < 0 ||
 	    add_timers(server, err) < 0 || open_door(server, ROLE_ADMIN, err) < 0 ||
 	    open_door(server, ROLE_READ, err) < 0)
 		return -1;
+	forget_arm(server); /* the journal may have told of some */
 	*ret_server = TAKE(server);
 	return 0;
 }
@@ -390,6 +427,7 @@ static void answer_all(struct server *server)
 	struct call *call, *next;
 	struct err err;
 
+	server->stopping = true;
 	err_set(&err, ERR_UNAVAILABLE, 0, "the agent is stopping");
 	err_explain(&err, "AGENT_STOPPING", NULL);
 	DL_FOREACH_SAFE(server->calls, call, next)

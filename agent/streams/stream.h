@@ -70,6 +70,8 @@ struct stream_ops {
 int streams_open(struct sd_event *loop, struct streams **ret_streams, struct err *err);
 /* Closes every session; their pending reads and writes get ERR_UNAVAILABLE first. NULL is fine. */
 void streams_close(struct streams *streams);
+/* Another time than STREAM_IDLE_MS. For tests. */
+void streams_set_idle(struct streams *streams, int64_t idle_ms);
 /* Sessions now. */
 size_t streams_count(const struct streams *streams);
 

@@ -10,8 +10,10 @@
  *	hang                          no call about it is ever answered
  *
  * Every other unit is not found. The system is "running". With BERTH_FAKE_KUBELET=inactive in the
- * environment kubelet is inactive at first: a node whose pods are the agent's.
+ * environment kubelet is inactive at first: a node whose pods are the agent's. With
+ * BERTH_FAKE_EFFECTS=FILE side effects are appended there, and the units are again what it says.
  */
+#include "agent/units/fake_log.h"
 #include "agent/units/op_impl.h"
 #include "agent/units/timer.h"
 #include "shared/base/cleanup.h"
@@ -48,6 +50,7 @@ struct fake {
 	struct units base;
 	struct fake_unit units[ARRAY_LEN(known)];
 	uint32_t next_pid;
+	int log; /* fake_log.h; -1: none */
 };
 
 /* One pending call of any kind; 'answer' runs when its time has come. */
@@ -67,9 +70,47 @@ struct fake_call {
 	struct unit_status list[];
 };
 
+static struct fake_unit *find(struct units *units, const char *name)
+{
+	struct fake *fake = (struct fake *)units;
+
+	for (size_t i = 0; i < ARRAY_LEN(fake->units); i++) {
+		if (strcmp(fake->units[i].name, name) == 0)
+			return &fake->units[i];
+	}
+	return NULL;
+}
+
+static void set_down(struct fake_unit *unit, const char *active)
+{
+	unit->active = active;
+	unit->main_pid = 0;
+}
+
+static void set_up(struct fake *fake, struct fake_unit *unit)
+{
+	unit->active = "active";
+	unit->main_pid = fake->next_pid++;
+	unit->since_us = (uint64_t)(clock_wall_ns() / 1000);
+}
+
+/* fake_log_each_fn: what a life before this one did. */
+static void recall(void *arg, const char *verb, const char *name)
+{
+	struct fake_unit *unit = find(arg, name);
+
+	if (!unit)
+		return;
+	if (strcmp(verb, "start") == 0 || strcmp(verb, "restart") == 0)
+		set_up(arg, unit);
+	else
+		set_down(unit, strcmp(verb, "kill") == 0 ? "failed" : "inactive");
+}
+
 static int fake_open(struct sd_event *loop, struct units **ret_units, struct err *err)
 {
 	const char *kubelet = getenv("BERTH_FAKE_KUBELET");
+	const char *effects = getenv("BERTH_FAKE_EFFECTS");
 	struct fake *fake = calloc(1, sizeof(*fake));
 
 	if (!fake)
@@ -82,25 +123,19 @@ static int fake_open(struct sd_event *loop, struct units **ret_units, struct err
 		fake->units[0].active = "inactive";
 		fake->units[0].main_pid = 0;
 	}
+	fake->log = effects ? fake_log_open(effects, recall, fake) : -1;
 	*ret_units = &fake->base;
 	return 0;
 }
 
 static void fake_close(struct units *units)
 {
-	unit_ops_cancel(units);
-	free(units);
-}
-
-static struct fake_unit *find(struct units *units, const char *name)
-{
 	struct fake *fake = (struct fake *)units;
 
-	for (size_t i = 0; i < ARRAY_LEN(fake->units); i++) {
-		if (strcmp(fake->units[i].name, name) == 0)
-			return &fake->units[i];
-	}
-	return NULL;
+	unit_ops_cancel(units);
+	if (fake->log >= 0)
+		close(fake->log);
+	free(fake);
 }
 
 static bool is_active(const struct fake_unit *unit)
@@ -243,19 +278,6 @@ static struct fake_call *new_action(struct units *units, const char *name, struc
 	return call;
 }
 
-static void set_down(struct fake_unit *unit, const char *active)
-{
-	unit->active = active;
-	unit->main_pid = 0;
-}
-
-static void set_up(struct fake *fake, struct fake_unit *unit)
-{
-	unit->active = "active";
-	unit->main_pid = fake->next_pid++;
-	unit->since_us = (uint64_t)(clock_wall_ns() / 1000);
-}
-
 static void job_failed(struct fake_call *call)
 {
 	struct err err;
@@ -269,8 +291,20 @@ static void job_failed(struct fake_call *call)
 	call_end(&call->op, &err);
 }
 
+static void add_effect(const struct fake_call *call, const char *verb)
+{
+	const struct fake *fake = (const struct fake *)call->op.units;
+
+	fake_log_add(fake->log, verb, call->unit->name);
+}
+
 static void job_done(struct fake_call *call)
 {
+	static const char *const verbs[] = {
+		[UNIT_START] = "start", [UNIT_STOP] = "stop", [UNIT_RESTART] = "restart"
+	};
+
+	add_effect(call, verbs[call->action]);
 	if (call->action == UNIT_STOP)
 		set_down(call->unit, "inactive");
 	else if (call->action != UNIT_RELOAD || !is_active(call->unit))
@@ -340,6 +374,7 @@ static void answer_kill(struct fake_call *call)
 {
 	struct fake_unit *unit = call->unit;
 
+	add_effect(call, "kill");
 	if (unit->habit == HABIT_STUBBORN) {
 		set_down(unit, "failed");
 		release_jobs(call->op.units, unit);

@@ -1,4 +1,5 @@
 #include "controller/cli/cell.h"
+#include "controller/cli/create_flags.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/input.h"
 #include "controller/cli/invocation.h"
@@ -6,6 +7,7 @@
 #include "controller/cli/print.h"
 #include "shared/base/parse.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int add_nodes(struct cluster_config *config, enum node_role role, int64_t count,
@@ -61,6 +63,65 @@ static void print_warnings(const struct invocation *inv, const struct strv *warn
 		invocation_note(inv, "warning: %s", warnings->items[i]);
 }
 
+/* The network's name: flag, then environment, of which a warning tells (CN-070). */
+static int set_network(const struct invocation *inv, struct cluster_config *config, struct err *err)
+{
+	const char *own = getenv("BERTH_NETWORK");
+
+	if (inv->opt->network)
+		return node_set(&config->network, inv->opt->network, err);
+	if (!own || !*own)
+		return 0;
+	invocation_note(inv, "warning: BERTH_NETWORK is set: the cluster goes to the network '%s'",
+			own);
+	return node_set(&config->network, own, err);
+}
+
+static int set_networking(const struct invocation *inv, struct cluster_config *config,
+			  struct err *err)
+{
+	const struct options *opt = inv->opt;
+	struct strv domains = { 0 };
+	bool given;
+
+	if (opt->ip_family >= 0)
+		config->ip_family = (enum ip_family)opt->ip_family;
+	if (opt->subnet && opt->static_ip)
+		invocation_note(inv, "warning: --static-ip brings its own subnet: --subnet is not "
+				     "used");
+	if ((opt->subnet && node_set(&config->subnet, opt->subnet, err) < 0) ||
+	    set_network(inv, config, err) < 0 ||
+	    create_flags_dns_search(opt, &domains, &given, err) < 0)
+		return -1;
+	if (!given)
+		return 0;
+	strv_release(&config->dns_search);
+	config->dns_search = domains;
+	config->has_dns_search = true;
+	return 0;
+}
+
+static struct node_config *first_control_plane(const struct cluster_config *config)
+{
+	size_t i = 0;
+
+	while (i + 1 < config->node_count && config->nodes[i].role != NODE_CONTROL_PLANE)
+		i++;
+	return &config->nodes[i];
+}
+
+/* Flags add to what a file says. */
+static int apply_flags(const struct invocation *inv, struct cluster_config *config, struct err *err)
+{
+	if (set_networking(inv, config, err) < 0)
+		return -1;
+	for (size_t i = 0; i < config->node_count; i++) {
+		if (create_flags_each(inv->opt, &config->nodes[i], err) < 0)
+			return -1;
+	}
+	return create_flags_one(inv->opt, first_control_plane(config), err);
+}
+
 static int read_config(struct invocation *inv, struct cluster_config **ret_config, struct err *err)
 {
 	cleanup_with(strv) struct strv warnings = { 0 };
@@ -71,6 +132,8 @@ static int read_config(struct invocation *inv, struct cluster_config **ret_confi
 	if (result < 0)
 		return -1;
 	print_warnings(inv, &config->warnings);
+	if (apply_flags(inv, config, err) < 0)
+		return -1;
 	result = cluster_spec_check(cluster_name(inv, config), inv->opt->image, config, &warnings,
 				    err);
 	print_warnings(inv, &warnings);
@@ -78,6 +141,18 @@ static int read_config(struct invocation *inv, struct cluster_config **ret_confi
 		return -1;
 	*ret_config = TAKE(config);
 	return 0;
+}
+
+/* The one that pods would go to. */
+static const char *last_node(const struct cluster_config *config)
+{
+	const char *name = "";
+
+	for (size_t i = 0; i < config->node_count; i++) {
+		if (config->nodes[i].role != NODE_LOAD_BALANCER)
+			name = config->nodes[i].name;
+	}
+	return name;
 }
 
 /* What a newcomer wants to know next. */
@@ -93,8 +168,8 @@ static void go_on(const struct invocation *inv, const char *name,
 	invocation_note(inv, "Cluster '%s' is %s after %s. Go on with:", name,
 			inv->opt->wait_ms == 0 ? "started" : "ready", took);
 	invocation_note(inv, "  berth get nodes%s", flag ? flag : "");
-	invocation_note(inv, "  berth apply -f pod.yaml -N %s%s --wait",
-			config->nodes[config->node_count - 1].name, flag ? flag : "");
+	invocation_note(inv, "  berth apply -f pod.yaml -N %s%s --wait", last_node(config),
+			flag ? flag : "");
 	invocation_note(inv, "  berth delete cluster%s", flag ? flag : "");
 }
 
@@ -135,6 +210,7 @@ static struct create_options create_options(struct invocation *inv)
 		.image = opt->image,
 		.wait = opt->wait_ms != 0,
 		.retain = opt->retain,
+		.allow_default_network = opt->allow_default_network,
 	};
 }
 
@@ -208,6 +284,29 @@ static const struct option_spec create_flags[] = {
 	  .type = OPTION_SWITCH,
 	  OPTION_AT(retain),
 	  .help = "when it fails, leave what was made, to look at" },
+	CREATE_NODE_FLAGS,
+	{ .name = "subnet",
+	  .value = "CIDR",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(subnet),
+	  .help = "first IPv4 subnet to try for the cluster's network (default: "
+		  "192.168.49.0/24)" },
+	{ .name = "ip-family",
+	  .value = "FAMILY",
+	  .type = OPTION_CHOICE,
+	  OPTION_AT(ip_family),
+	  .choices = "ipv4 ipv6 dual",
+	  .help = "ipv4, ipv6 or dual (default: ipv4)" },
+	{ .name = "network",
+	  .value = "NETWORK",
+	  .type = OPTION_TEXT,
+	  OPTION_AT(network),
+	  .help = "network of the engine to use, made when it is not there (default: "
+		  "$BERTH_NETWORK, else one of the cluster's own)" },
+	{ .name = "allow-default-network",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(allow_default_network),
+	  .help = "when no network can be made, use the engine's own, without static addresses" },
 	OPTION_ROW_DRY_RUN,
 	{ 0 },
 };
@@ -223,7 +322,7 @@ const struct command cmd_cluster_create = {
 	.max_args = 1,
 	.flags = CMD_PLANS,
 	.outputs = OUTPUTS_RESULT,
-	.timeout_ms = 300000,
+	.timeout_ms = 360000,
 	.options = create_flags,
 	.run = run,
 };

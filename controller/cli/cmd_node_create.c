@@ -1,3 +1,4 @@
+#include "controller/cli/create_flags.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/plan_print.h"
@@ -18,22 +19,38 @@ static int check(const struct invocation *inv, enum node_role *ret_role, struct 
 		return err_explain(err, "BAD_NAME", NULL);
 	}
 	*ret_role = NODE_WORKER;
-	if (role && !node_role_parse(role, ret_role))
+	if (role && (!node_role_parse(role, ret_role) || *ret_role == NODE_LOAD_BALANCER))
 		return usage_error(err, "--role: '%s' is neither control-plane nor worker", role);
 	return 0;
+}
+
+/* A balancer's is another. */
+static const char *image_of_nodes(const struct node_list *nodes)
+{
+	for (size_t i = 0; i < nodes->count; i++) {
+		if (nodes->items[i]->role != NODE_LOAD_BALANCER)
+			return nodes->items[i]->image;
+	}
+	return "";
 }
 
 /* The image of the others, unless one was given. */
 static int fill(struct invocation *inv, struct node_config *node, struct err *err)
 {
+	int rc;
+
 	cleanup_with(node_list) struct node_list found = { 0 };
 	cleanup_with(strv) struct strv warnings = { 0 };
 
 	if (node_set(&node->name, inv->args->items[0], err) < 0 ||
 	    nodes_list(inv, NULL, true, &found, err) < 0 ||
-	    node_set(&node->image, found.items[0]->image, err) < 0)
+	    node_set(&node->image, image_of_nodes(&found), err) < 0 ||
+	    create_flags_each(inv->opt, node, err) < 0 || create_flags_one(inv->opt, node, err) < 0)
 		return -1;
-	return cluster_node_check(inv->opt->image, node, &warnings, err);
+	rc = cluster_node_check(inv->opt->image, node, &warnings, err);
+	for (size_t i = 0; i < warnings.count; i++)
+		invocation_note(inv, "warning: %s", warnings.items[i]);
+	return rc;
 }
 
 static void line(struct json_object *row, struct text *text)
@@ -69,8 +86,13 @@ static int create(struct invocation *inv, const struct node_config *node, struct
 	struct create_options options = { .image = inv->opt->image,
 					  .wait = true,
 					  .retain = inv->opt->retain };
+	cleanup_with(strv) struct strv domains = { 0 };
 	struct cluster_ctx ctx;
+	bool given;
 
+	if (create_flags_dns_search(inv->opt, &domains, &given, err) < 0)
+		return -1;
+	options.dns_search = given ? &domains : NULL;
 	if (invocation_cluster_ctx(inv, invocation_cluster(inv), &ctx, err) < 0)
 		return -1;
 	if (inv->opt->dry_run)
@@ -108,6 +130,7 @@ static const struct option_spec create_flags[] = {
 	  .type = OPTION_SWITCH,
 	  OPTION_AT(retain),
 	  .help = "when it fails, leave what was made, to look at" },
+	CREATE_NODE_FLAGS,
 	OPTION_ROW_DRY_RUN,
 	{ 0 },
 };
@@ -122,7 +145,7 @@ const struct command cmd_node_create = {
 	.max_args = 1,
 	.flags = CMD_PLANS,
 	.outputs = OUTPUTS_RESULT,
-	.timeout_ms = 180000,
+	.timeout_ms = 360000,
 	.options = create_flags,
 	.run = run,
 };

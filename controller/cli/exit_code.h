@@ -12,6 +12,10 @@ enum exit_code {
 	EXIT_CODE_UNREACHABLE = 6,
 	EXIT_CODE_NOT_PERMITTED = 7,
 	EXIT_CODE_NOT_SUPPORTED = 8,
+	/* Of `exec` and its like, whose other codes are the command's own; as in docker and env(1). */
+	EXIT_CODE_EXEC_FAILED = 125,
+	EXIT_CODE_EXEC_REFUSED = 126,
+	EXIT_CODE_EXEC_NO_PROGRAM = 127,
 	EXIT_CODE_INTERRUPTED = 130,
 };
 

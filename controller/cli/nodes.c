@@ -112,15 +112,16 @@ static struct node *recall(const struct invocation *inv, const char *state_dir, 
 }
 
 /* 1: all nodes are remembered, 0: not all. */
-static int recall_all(struct invocation *inv, struct node_list *ret_list, struct err *err)
+static int recall_all(struct invocation *inv, const struct strv *words, struct node_list *ret_list,
+		      struct err *err)
 {
 	const char *state_dir = invocation_state_dir(inv, err);
 	cleanup_nodes struct node_list list = { 0 };
 
 	if (!state_dir)
 		return -1;
-	for (size_t i = 0; i < inv->opt->nodes.count; i++) {
-		struct node *node = recall(inv, state_dir, plain_name(inv->opt->nodes.items[i]));
+	for (size_t i = 0; i < words->count; i++) {
+		struct node *node = recall(inv, state_dir, plain_name(words->items[i]));
 
 		if (!node)
 			return 0;
@@ -277,17 +278,16 @@ static int only_one(const struct invocation *inv, const struct node_list *list, 
 	return err_explain(err, "NODE_REQUIRED", NULL);
 }
 
-int nodes_select(struct invocation *inv, enum nodes_default fallback, struct node_list *ret_list,
-		 struct err *err)
+int nodes_select_words(struct invocation *inv, const struct strv *words,
+		       enum nodes_default fallback, struct node_list *ret_list, struct err *err)
 {
 	cleanup_nodes struct node_list list = { 0 };
-	const struct strv *words = &inv->opt->nodes;
 	int known = 0;
 
 	if (check_words(words, err) < 0)
 		return -1;
 	if (words->count && !has_glob(words))
-		known = recall_all(inv, &list, err);
+		known = recall_all(inv, words, &list, err);
 	if (known < 0 || (!known && nodes_list(inv, words, true, &list, err) < 0))
 		return -1;
 	if (!words->count && fallback == NODES_ONE && only_one(inv, &list, err) < 0)
@@ -300,6 +300,12 @@ int nodes_select(struct invocation *inv, enum nodes_default fallback, struct nod
 	*ret_list = list;
 	list = (struct node_list){ 0 };
 	return 0;
+}
+
+int nodes_select(struct invocation *inv, enum nodes_default fallback, struct node_list *ret_list,
+		 struct err *err)
+{
+	return nodes_select_words(inv, &inv->opt->nodes, fallback, ret_list, err);
 }
 
 /* --- calls ----------------------------------------------------------------------------------------- */

@@ -25,6 +25,10 @@ enum nodes_default {
 int nodes_select(struct invocation *inv, enum nodes_default fallback, struct node_list *ret_list,
 		 struct err *err);
 
+/* The same for words that stand elsewhere than behind -N. */
+int nodes_select_words(struct invocation *inv, const struct strv *words,
+		       enum nodes_default fallback, struct node_list *ret_list, struct err *err);
+
 /* Nodes of the cluster as the engine has them, by one spawn. 'names' (may be empty: all) as above; one
  * that fits no node is ERR_NOT_FOUND. No node at all and 'must_exist': ERR_NOT_FOUND. */
 int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist,

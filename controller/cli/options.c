@@ -73,6 +73,7 @@ void options_init(struct options *opt)
 		.grace_ms = -1,
 		.workers = -1,
 		.control_planes = -1,
+		.ip_family = -1,
 		.signal = -1,
 		.wait_gone = true,
 	};
@@ -85,6 +86,11 @@ void options_release(struct options *opt)
 	strv_release(&opt->files);
 	strv_release(&opt->packages);
 	strv_release(&opt->preloads);
+	strv_release(&opt->env);
+	strv_release(&opt->labels);
+	strv_release(&opt->mounts);
+	strv_release(&opt->publish);
+	strv_release(&opt->dns_search);
 }
 
 const char *output_format_name(enum output_format format)

@@ -27,13 +27,28 @@ struct options {
 	const char *tag;
 	const char *base;
 	const char *kubelet;
+	const char *container;
+	const char *directory;
+	const char *user;
+	const char *memory;
+	const char *cpus;
+	const char *gpus;
+	const char *subnet;
+	const char *static_ip;
+	const char *network;
 	struct strv nodes;
 	struct strv namespaces;
 	struct strv files;
 	struct strv packages;
 	struct strv preloads;
+	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
+	struct strv labels;
+	struct strv mounts;
+	struct strv publish;
+	struct strv dns_search;
+	int ip_family; /* enum ip_family; -1: not given */
 	int verbose;
 	int64_t timeout_ms;
 	int64_t wait_ms;
@@ -48,11 +63,14 @@ struct options {
 	bool all;
 	bool all_namespaces;
 	bool retain;
+	bool allow_default_network;
 	bool force;
 	bool wait;
 	bool wait_gone;
 	bool sandboxes;
 	bool client;
+	bool input;
+	bool tty;
 };
 
 enum option_type {

@@ -15,6 +15,7 @@
 static volatile sig_atomic_t is_graceful;
 static volatile sig_atomic_t count;
 static int wake_fd = -1;
+static int divert_fd = -1;
 
 bool signal_parse(const char *s, int64_t *ret)
 {
@@ -49,6 +50,16 @@ static void say(const char *text, size_t len)
 
 #define SAY(text) say(text, sizeof(text) - 1)
 
+static void on_diverted(int number)
+{
+	unsigned char byte = (unsigned char)number;
+	int saved = errno;
+
+	while (write(divert_fd, &byte, 1) < 0 && errno == EINTR)
+		;
+	errno = saved;
+}
+
 static void on_signal(int number)
 {
 	int saved = errno;
@@ -69,18 +80,41 @@ static void on_signal(int number)
 	errno = saved;
 }
 
-int signals_install(struct interrupt *ret_interrupt, struct err *err)
+static int make_pipe(int fds[2], struct err *err)
 {
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	int fds[2];
-
 	if (pipe(fds) < 0)
 		return err_set(err, ERR_INTERNAL, errno, "cannot make a pipe");
 	for (int i = 0; i < 2; i++) {
 		fcntl(fds[i], F_SETFD, FD_CLOEXEC);
 		fcntl(fds[i], F_SETFL, O_NONBLOCK);
 	}
+	return 0;
+}
+
+int signals_divert(int *ret_fd, struct err *err)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH };
+	struct sigaction action = { .sa_handler = on_diverted, .sa_flags = SA_RESTART };
+	int fds[2];
+
+	if (make_pipe(fds, err) < 0)
+		return -1;
+	divert_fd = fds[1];
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
+	*ret_fd = fds[0];
+	return 0;
+}
+
+int signals_install(struct interrupt *ret_interrupt, struct err *err)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	int fds[2];
+
+	if (make_pipe(fds, err) < 0)
+		return -1;
 	wake_fd = fds[1];
 	sigemptyset(&action.sa_mask);
 	sigemptyset(&ignore.sa_mask);

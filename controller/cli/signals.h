@@ -20,5 +20,10 @@ bool signal_parse(const char *s, int64_t *ret);
  */
 int signals_install(struct interrupt *ret_interrupt, struct err *err);
 void signals_graceful(bool graceful);
-/* Whether any came. */
+/*
+ * From now on SIGINT, SIGTERM, SIGHUP and SIGWINCH do nothing here but write their number, one byte each,
+ * into a pipe, for a command that hands them on to a node: '*ret_fd' is its other end, ours. Once a process.
+ */
+int signals_divert(int *ret_fd, struct err *err);
+/* Whether any came that was not diverted. */
 bool signals_came(void);

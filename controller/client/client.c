@@ -2,6 +2,7 @@
 
 #include "controller/client/bridge.h"
 #include "controller/client/channel.h"
+#include "node/v1/health.pb-c.h"
 #include "shared/wire/methods.h"
 #include "shared/wire/wire.h"
 
@@ -18,12 +19,16 @@
  * (which part is not ready, say) still arrives. At most an eighth of the time. */
 #define HEADROOM_MS 50
 
+/* How long an agent that said it was stopping has to come back (an update: well under a second). */
+#define NEXT_LIFE_MS 5000
+
 /* Pause before a lost call is asked again: nng is reconnecting meanwhile. */
 #define ASK_AGAIN_MS 5
 
 struct client {
 	char *path;
 	char node[64];
+	char *cluster; /* NULL: not told */
 	bool patient;
 	struct bridge *bridge; /* NULL: the path is the agent's own socket */
 	bool owns_bridge;
@@ -81,6 +86,10 @@ int client_open_beside(const struct client *client, struct client **ret_client, 
 	if (client_open(client->path, client->node, &beside, err) < 0)
 		return -1;
 	beside->bridge = client->bridge;
+	if (client->cluster && client_set_cluster(beside, client->cluster, err) < 0) {
+		client_close(beside);
+		return -1;
+	}
 	*ret_client = beside;
 	return 0;
 }
@@ -98,7 +107,19 @@ void client_close(struct client *client)
 	if (client->owns_bridge)
 		bridge_close(client->bridge);
 	free(client->path);
+	free(client->cluster);
 	free(client);
+}
+
+int client_set_cluster(struct client *client, const char *cluster, struct err *err)
+{
+	char *copy = strdup(cluster);
+
+	if (!copy)
+		return err_oom(err);
+	free(client->cluster);
+	client->cluster = copy;
+	return 0;
 }
 
 void client_set_patient(struct client *client, bool patient)
@@ -176,6 +197,8 @@ static int read_reply(const struct ask *ask, const Berth__Node__V1__Reply *reply
 	struct err *err = ask->rpc->err;
 	ProtobufCMessage *msg;
 
+	if (wire_check_peer(WIRE_AGENT, reply->protocol, WIRE_PROTOCOL_LEAST, err) < 0)
+		return -1;
 	if (!reply->status || reply->status->code != BERTH__NODE__V1__CODE__OK)
 		return status_to_err(reply->status, err);
 	if (reply->call_id.len != sizeof(ask->id) ||
@@ -234,6 +257,38 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
+static bool is_stopping(const struct err *err)
+{
+	return err->code == ERR_UNAVAILABLE && strcmp(err->reason, "AGENT_STOPPING") == 0;
+}
+
+/* Until the agent answers again; false, with the error as it is, when it does not. */
+static bool wait_next_life(const struct ask *ask)
+{
+	Berth__Node__V1__Request req = BERTH__NODE__V1__REQUEST__INIT;
+	uint8_t id[WIRE_CALL_ID_BYTES], bytes[128];
+	cleanup_free uint8_t *reply = NULL;
+	enum channel_result result = CHANNEL_LOST;
+	struct deadline by = deadline_min(ask->rpc->by, deadline_in_ms(NEXT_LIFE_MS));
+	struct err err;
+	size_t len;
+
+	if (random_bytes(id, sizeof(id), &err) < 0)
+		return false;
+	req.call_id = (ProtobufCBinaryData){ sizeof(id), id };
+	req.service = (char *)berth__node__v1__health__descriptor.name;
+	req.method = (char *)"Check";
+	req.protocol = WIRE_PROTOCOL;
+	req.timeout_ms = NEXT_LIFE_MS;
+	len = berth__node__v1__request__pack(&req, bytes);
+	while (result == CHANNEL_LOST && !deadline_is_over(by)) {
+		pause_ms(ASK_AGAIN_MS);
+		result = channel_exchange(ask->rpc->client->channel, bytes, len, by, true, &reply,
+					  &len, &err);
+	}
+	return result == CHANNEL_REPLY;
+}
+
 /* By the same id until there is an answer: the agent sees to it that it is done once. */
 static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_data)
 {
@@ -243,7 +298,12 @@ static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_da
 
 		switch (ask_once(ask, &bytes, &len)) {
 		case CHANNEL_REPLY:
-			return take_reply(ask, bytes, len, closure, closure_data);
+			if (take_reply(ask, bytes, len, closure, closure_data) == 0)
+				return 0;
+			if (!is_stopping(ask->rpc->err) || !wait_next_life(ask))
+				return -1;
+			ask->lost = true;
+			break;
 		case CHANNEL_LOST:
 			ask->lost = true;
 			if (deadline_is_over(ask->rpc->by))
@@ -292,6 +352,8 @@ static void invoke(ProtobufCService *service, unsigned method_index, const Proto
 	ask.req.service = (char *)service->descriptor->name;
 	ask.req.method = (char *)method->name;
 	ask.req.protocol = WIRE_PROTOCOL;
+	if (rpc->client->cluster)
+		ask.req.cluster = rpc->client->cluster;
 
 	rpc->result = call(&ask, input, closure, closure_data);
 	if (rpc->result < 0)

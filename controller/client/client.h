@@ -37,6 +37,10 @@ int client_open_beside(const struct client *client, struct client **ret_client, 
 void client_close(struct client *client);
 DEFINE_CLEANUP(client, struct client *, client_close)
 
+/* The cluster that the node is to be of; an agent of another one refuses (ERR_FAILED_PRECONDITION, reason
+ * WRONG_CLUSTER). Copied; "" or not called: any. */
+int client_set_cluster(struct client *client, const char *cluster, struct err *err);
+
 /* Whether calls wait, up to their deadline, for an agent that is not there yet (a node that boots).
  * Default: no; then a socket that is absent or refuses is ERR_UNAVAILABLE at once, reason
  * AGENT_NOT_ANSWERING. */

@@ -141,8 +141,9 @@ static const struct field networking_fields[] = {
 	  .wanted = "an IP address" },
 	{ "podSubnet", CLUSTER(FIELD_STRING, pod_subnet) },
 	{ "serviceSubnet", CLUSTER(FIELD_STRING, service_subnet) },
-	{ "disableDefaultCNI", CLUSTER(FIELD_BOOL, disable_default_cni) },
-	{ "kubeProxyMode", CLUSTER(FIELD_STRING, kube_proxy_mode), .words = proxy_words },
+	{ "disableDefaultCNI", CLUSTER(FIELD_BOOL, disable_default_cni), .unused = true },
+	{ "kubeProxyMode", CLUSTER(FIELD_STRING, kube_proxy_mode), .words = proxy_words,
+	  .unused = true },
 	{ "dnsSearch", CLUSTER(FIELD_STRINGS, dns_search),
 	  .aux = offsetof(struct cluster_config, has_dns_search) },
 };

@@ -163,7 +163,8 @@ int node_client(struct node *node, struct client **ret_client, struct err *err)
 
 	if (!node->client) {
 		if (node_socket_path(node, path, sizeof(path), err) < 0 ||
-		    client_open(path, node->name, &node->client, err) < 0)
+		    client_open(path, node->name, &node->client, err) < 0 ||
+		    client_set_cluster(node->client, node->cluster, err) < 0)
 			return -1;
 	}
 	*ret_client = node->client;

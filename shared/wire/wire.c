@@ -9,6 +9,7 @@
 struct scan {
 	const uint8_t *at;
 	const uint8_t *end;
+	bool known_enums; /* an unknown value of one is an error */
 };
 
 static int check_message(const ProtobufCMessageDescriptor *desc, struct scan s, unsigned depth,
@@ -59,10 +60,34 @@ static int check_string(const struct scan *s, const char *name, struct err *err)
 	return 0;
 }
 
+static int check_value(const struct scan *s, const ProtobufCFieldDescriptor *field, uint64_t value,
+		       struct err *err)
+{
+	if (!s->known_enums || !field || field->type != PROTOBUF_C_TYPE_ENUM ||
+	    protobuf_c_enum_descriptor_get_value(field->descriptor, (int)value))
+		return 0;
+	return err_set(err, ERR_INVALID_ARGUMENT, 0,
+		       "malformed message: field '%s' has no value %lld", field->name,
+		       (long long)value);
+}
+
+static int check_packed(const ProtobufCFieldDescriptor *field, struct scan s, struct err *err)
+{
+	uint64_t value;
+
+	while (s.at < s.end) {
+		if (!read_varint(&s, &value))
+			return malformed(err, "bad number");
+		if (check_value(&s, field, value, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int check_delimited(const ProtobufCFieldDescriptor *field, struct scan *s, unsigned depth,
 			   struct err *err)
 {
-	struct scan inner;
+	struct scan inner = *s;
 	uint64_t len;
 
 	if (!read_varint(s, &len))
@@ -76,6 +101,8 @@ static int check_delimited(const ProtobufCFieldDescriptor *field, struct scan *s
 		return check_string(&inner, field->name, err);
 	if (field && field->type == PROTOBUF_C_TYPE_MESSAGE)
 		return check_message(field->descriptor, inner, depth + 1, err);
+	if (field && field->type == PROTOBUF_C_TYPE_ENUM)
+		return check_packed(field, inner, err);
 	return 0;
 }
 
@@ -83,7 +110,7 @@ static int check_field(const ProtobufCMessageDescriptor *desc, struct scan *s, u
 		       struct err *err)
 {
 	const ProtobufCFieldDescriptor *field;
-	uint64_t key, ignored;
+	uint64_t key, value;
 
 	if (!read_varint(s, &key) || key > UINT32_MAX || key >> 3 == 0)
 		return malformed(err, "bad field number");
@@ -91,7 +118,8 @@ static int check_field(const ProtobufCMessageDescriptor *desc, struct scan *s, u
 
 	switch (key & 7) {
 	case PROTOBUF_C_WIRE_TYPE_VARINT:
-		return read_varint(s, &ignored) ? 0 : malformed(err, "bad number");
+		return read_varint(s, &value) ? check_value(s, field, value, err)
+					      : malformed(err, "bad number");
 	case PROTOBUF_C_WIRE_TYPE_64BIT:
 		return skip(s, 8) ? 0 : malformed(err, "cut off");
 	case PROTOBUF_C_WIRE_TYPE_32BIT:
@@ -119,8 +147,8 @@ static int check_message(const ProtobufCMessageDescriptor *desc, struct scan s, 
 	return 0;
 }
 
-int wire_check(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
-	       struct err *err)
+static int check(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
+		 bool known_enums, struct err *err)
 {
 	if (len > WIRE_MAX_BYTES)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0,
@@ -128,7 +156,13 @@ int wire_check(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, siz
 			       WIRE_MAX_BYTES);
 	if (len == 0) /* 'bytes' may be NULL */
 		return 0;
-	return check_message(desc, (struct scan){ bytes, bytes + len }, 1, err);
+	return check_message(desc, (struct scan){ bytes, bytes + len, known_enums }, 1, err);
+}
+
+int wire_check(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
+	       struct err *err)
+{
+	return check(desc, bytes, len, false, err);
 }
 
 /* What one unpack may allocate in all (security-faults.md I2). Freed memory is not given back to
@@ -153,18 +187,47 @@ static void budget_free(void *data, void *block)
 	free(block);
 }
 
-int wire_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
-		ProtobufCMessage **ret_msg, struct err *err)
+static int unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
+		  bool known_enums, ProtobufCMessage **ret_msg, struct err *err)
 {
 	struct budget budget = { .left = 4 * len + 64 * 1024 };
 	ProtobufCAllocator allocator = { budget_alloc, budget_free, &budget };
 	ProtobufCMessage *msg;
 
-	if (wire_check(desc, bytes, len, err) < 0)
+	if (check(desc, bytes, len, known_enums, err) < 0)
 		return -1;
 	msg = protobuf_c_message_unpack(desc, &allocator, len, bytes);
 	if (!msg)
 		return malformed(err, "it does not fit its type, or takes too much memory");
 	*ret_msg = msg;
 	return 0;
+}
+
+int wire_unpack(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
+		ProtobufCMessage **ret_msg, struct err *err)
+{
+	return unpack(desc, bytes, len, false, ret_msg, err);
+}
+
+int wire_unpack_request(const ProtobufCMessageDescriptor *desc, const uint8_t *bytes, size_t len,
+			ProtobufCMessage **ret_msg, struct err *err)
+{
+	return unpack(desc, bytes, len, true, ret_msg, err);
+}
+
+int wire_check_peer(enum wire_side peer, uint32_t protocol, uint32_t least, struct err *err)
+{
+	if (protocol >= least && protocol > 0)
+		return 0;
+	if (peer == WIRE_CONTROLLER) {
+		err_set(err, ERR_FAILED_PRECONDITION, 0,
+			"this berth speaks protocol %u, the node's agent needs %u or newer",
+			protocol, least);
+		return err_explain(err, "CONTROLLER_TOO_OLD",
+				   "Update berth, or recreate the node from an image of its age.");
+	}
+	err_set(err, ERR_FAILED_PRECONDITION, 0,
+		"the node's agent speaks protocol %u, this berth needs %u or newer", protocol,
+		least);
+	return err_explain(err, "AGENT_TOO_OLD", "Recreate the node from a newer image.");
 }

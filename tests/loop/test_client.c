@@ -73,7 +73,9 @@ static void count_unit(const Berth__Node__V1__UnitActionReply *reply, void *arg)
 	++*(int *)arg;
 }
 
-static int restart(struct client *client, const char *unit, int64_t ms, struct err *err)
+enum verb { RESTART /* once */, START /* repeatable */ };
+
+static int act(struct client *client, enum verb verb, const char *unit, int64_t ms, struct err *err)
 {
 	Berth__Node__V1__UnitActionRequest req = BERTH__NODE__V1__UNIT_ACTION_REQUEST__INIT;
 	struct rpc rpc =
@@ -81,14 +83,23 @@ static int restart(struct client *client, const char *unit, int64_t ms, struct e
 	int count = 0;
 
 	req.name = (char *)unit;
-	berth__node__v1__units__restart(&rpc.base, &req, count_unit, &count);
+	if (verb == RESTART)
+		berth__node__v1__units__restart(&rpc.base, &req, count_unit, &count);
+	else
+		berth__node__v1__units__start(&rpc.base, &req, count_unit, &count);
 	assert_int_equal(count, rpc.result == 0);
 	return rpc.result;
+}
+
+static int restart(struct client *client, const char *unit, int64_t ms, struct err *err)
+{
+	return act(client, RESTART, unit, ms, err);
 }
 
 /* A call on a thread of its own. */
 struct background {
 	pthread_t thread;
+	enum verb verb;
 	const char *unit;
 	int64_t ms;
 	bool patient;
@@ -108,14 +119,15 @@ static void *run_background(void *arg)
 	if (!b->patient)
 		b->connected = check(client, 2000, &b->err) == 0;
 	begin_ms = clock_now_ms();
-	b->result = restart(client, b->unit, b->ms, &b->err);
+	b->result = act(client, b->verb, b->unit, b->ms, &b->err);
 	b->took_ms = clock_now_ms() - begin_ms;
 	return NULL;
 }
 
-static void begin(struct background *b, const char *unit, int64_t ms, bool patient)
+static void begin(struct background *b, enum verb verb, const char *unit, int64_t ms, bool patient)
 {
 	memset(b, 0, sizeof(*b));
+	b->verb = verb;
 	b->unit = unit;
 	b->ms = ms;
 	b->patient = patient;
@@ -150,7 +162,7 @@ static void a_call_survives_the_death_of_the_agent(void **state)
 
 	(void)state;
 	for (int i = 0; i < 5; i++) {
-		begin(&b, "slow", 10000, false);
+		begin(&b, START, "slow", 10000, false);
 		wait_asked(&b);
 		agent_process_kill(&agent);
 		agent_process_respawn(&agent);
@@ -162,12 +174,30 @@ static void a_call_survives_the_death_of_the_agent(void **state)
 	}
 }
 
+/* S8: asked again, the agent knows that it began, and nobody knows the rest */
+static void a_call_that_must_not_happen_twice_is_not_repeated(void **state)
+{
+	struct background b;
+
+	(void)state;
+	begin(&b, RESTART, "slow", 10000, false);
+	wait_asked(&b);
+	agent_process_kill(&agent);
+	agent_process_respawn(&agent);
+	end(&b);
+	assert_int_equal(b.result, -1);
+	assert_int_equal(b.err.code, ERR_ABORTED);
+	assert_string_equal(b.err.reason, "OUTCOME_UNKNOWN");
+	assert_in_range(b.took_ms, 0, 5000);
+	agent_process_wait_answer(&agent);
+}
+
 static void the_deadline_says_when_the_outcome_is_unknown(void **state)
 {
 	struct background b;
 
 	(void)state;
-	begin(&b, "hang", 900, false);
+	begin(&b, RESTART, "hang", 900, false);
 	wait_asked(&b);
 	agent_process_kill(&agent);
 	end(&b);
@@ -224,7 +254,7 @@ static void a_patient_client_waits_for_the_agent(void **state)
 	(void)state;
 	agent_process_kill(&agent);
 	unlink(agent.socket);
-	begin(&b, "kubelet", 10000, true);
+	begin(&b, RESTART, "kubelet", 10000, true);
 	agent_process_respawn(&agent);
 	end(&b);
 	assert_int_equal(b.result, 0);
@@ -236,7 +266,7 @@ static void a_patient_client_gives_up_in_time(void **state)
 
 	(void)state;
 	agent_process_kill(&agent);
-	begin(&b, "kubelet", 400, true);
+	begin(&b, RESTART, "kubelet", 400, true);
 	end(&b);
 	assert_int_equal(b.result, -1);
 	assert_int_equal(b.err.code, ERR_DEADLINE_EXCEEDED);
@@ -450,14 +480,71 @@ static void a_lying_agent_gets_an_error(void **state)
 	assert_int_equal(ask_liar("\xff\xff\xff", 3, 7, &err), -1); /* no message */
 	assert_int_equal(err.code, ERR_INVALID_ARGUMENT);
 	assert_non_null(strstr(err.msg, "answer to Check"));
-	assert_int_equal(ask_liar("", 0, 4, &err), -1); /* no status */
+	assert_int_equal(ask_liar("\x20\x01", 2, 6, &err), -1); /* no status */
 	assert_int_equal(err.code, ERR_INTERNAL);
 
 	reply.call_id = (ProtobufCBinaryData){ sizeof(id), id };
 	reply.status = &status;
+	reply.protocol = WIRE_PROTOCOL;
 	len = berth__node__v1__reply__pack(&reply, bytes);
 	assert_int_equal(ask_liar(bytes, len, len + 4, &err), -1); /* another call's answer */
 	assert_int_equal(err.code, ERR_DATA_LOSS);
+}
+
+/* S7, NS-006: one sentence, and which side to update */
+static void an_agent_that_is_too_old_is_told_so(void **state)
+{
+	Berth__Node__V1__Reply reply = BERTH__NODE__V1__REPLY__INIT;
+	Berth__Node__V1__Status status = BERTH__NODE__V1__STATUS__INIT;
+	uint8_t bytes[256];
+	struct err err;
+	size_t len;
+
+	(void)state;
+	reply.status = &status;
+	len = berth__node__v1__reply__pack(&reply, bytes);
+	assert_int_equal(ask_liar(bytes, len, len + 4, &err), -1);
+	assert_int_equal(err.code, ERR_FAILED_PRECONDITION);
+	assert_string_equal(err.reason, "AGENT_TOO_OLD");
+	assert_string_equal(err.msg, "the node's agent speaks protocol 0, this berth needs 1 or "
+				     "newer");
+	assert_string_equal(err.advice, "Recreate the node from a newer image.");
+}
+
+/* S7: the agent of these tests belongs to 'loop' */
+static void a_node_of_another_cluster_is_not_touched(void **state)
+{
+	cleanup_with(client) struct client *client = agent_process_client(&agent);
+	struct err err;
+
+	(void)state;
+	assert_int_equal(client_set_cluster(client, "other", &err), 0);
+	assert_int_equal(restart(client, "kubelet", 2000, &err), -1);
+	assert_int_equal(err.code, ERR_FAILED_PRECONDITION);
+	assert_string_equal(err.reason, "WRONG_CLUSTER");
+	assert_string_equal(err.msg,
+			    "this node belongs to cluster 'loop', the call is for one of 'other'");
+	assert_int_equal(client_set_cluster(client, "loop", &err), 0);
+	assert_int_equal(restart(client, "kubelet", 2000, &err), 0);
+}
+
+/* F37: an update of the agent ends it in order, with calls in its hands */
+static void a_call_survives_a_restart_in_order(void **state)
+{
+	struct background b;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		begin(&b, START, "slow", 10000, false);
+		wait_asked(&b);
+		agent_process_end(&agent);
+		agent_process_respawn(&agent);
+		end(&b);
+		if (b.result < 0)
+			fail_msg("%s", b.err.msg);
+		assert_in_range(b.took_ms, 0, 5000);
+		agent_process_wait_answer(&agent);
+	}
 }
 
 /* Goes away from so many connections before it answers one. */
@@ -479,7 +566,7 @@ static void an_agent_that_goes_while_we_connect_is_dialled_again(void **state)
 
 	(void)state;
 	rude = true;
-	assert_int_equal(ask_liar("", 0, 4, &err), -1);
+	assert_int_equal(ask_liar("\x20\x01", 2, 6, &err), -1);
 	rude = false;
 	assert_int_equal(err.code, ERR_INTERNAL); /* it answered at last, be it a lie */
 }
@@ -502,6 +589,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_call_survives_the_death_of_the_agent),
+		TEST(a_call_that_must_not_happen_twice_is_not_repeated),
+		TEST(an_agent_that_is_too_old_is_told_so),
+		TEST(a_node_of_another_cluster_is_not_touched),
+		TEST(a_call_survives_a_restart_in_order),
 		TEST(the_deadline_says_when_the_outcome_is_unknown),
 		TEST(a_dead_agent_is_told_at_once),
 		TEST(a_patient_client_waits_for_the_agent),

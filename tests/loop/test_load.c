@@ -1,6 +1,7 @@
 /*
  * A real agent with its hands full: as many long operations as it takes, and a thousand calls that wait.
  */
+#include "node/v1/containers.pb-c.h"
 #include "node/v1/health.pb-c.h"
 #include "node/v1/units.pb-c.h"
 #include "shared/base/cleanup.h"
@@ -92,13 +93,17 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Until a further restart is refused: all that were asked for have arrived. */
+/* Until a further change is refused: all that were asked for have arrived. This one ends in its handler,
+ * and so takes nobody's place. */
 static void wait_full(int fd)
 {
+	Berth__Node__V1__ContainerActionRequest nothing =
+		BERTH__NODE__V1__CONTAINER_ACTION_REQUEST__INIT;
 	enum err_code code;
 
 	do {
-		ask_restart(fd, 1, "kubelet", 5000);
+		frames_ask(fd, 1, new_id(), "berth.node.v1.Containers", "Stop", &nothing.base,
+			   5000);
 		code = answer_code(fd, 5000);
 	} while (code == ERR_OK);
 	assert_int_equal(code, ERR_RESOURCE_EXHAUSTED);

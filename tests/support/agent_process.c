@@ -223,7 +223,7 @@ static void remove_dir(struct agent_process *agent)
 	agent->dir[0] = '\0';
 }
 
-void agent_process_stop(struct agent_process *agent)
+void agent_process_end(struct agent_process *agent)
 {
 	int status;
 
@@ -234,6 +234,11 @@ void agent_process_stop(struct agent_process *agent)
 		print_log(agent);
 		fail_msg("the agent did not exit with 0 within 3 s: %d", status);
 	}
+}
+
+void agent_process_stop(struct agent_process *agent)
+{
+	agent_process_end(agent);
 	check_log(agent);
 	remove_dir(agent);
 }

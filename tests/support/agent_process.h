@@ -32,6 +32,8 @@ void agent_process_respawn(struct agent_process *agent);
 void agent_process_wait_answer(struct agent_process *agent);
 /* SIGKILL, and its end. */
 void agent_process_kill(struct agent_process *agent);
+/* SIGTERM, and its end, which must be 0; the directory stays. */
+void agent_process_end(struct agent_process *agent);
 /* SIGTERM; asserts that it exits with 0 within 3 s. Removes the directory. */
 void agent_process_stop(struct agent_process *agent);
 /* Kills it if it still runs and removes the directory; for teardown. */

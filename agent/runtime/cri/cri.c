@@ -153,6 +153,7 @@ static enum delivery deliver_sandbox(struct cri_call *call, const ProtobufCMessa
 	}
 	if (!message_to_sandbox(a, status, &one))
 		return NO_MEMORY;
+	one.pid = message_sandbox_pid((const Runtime__V1__PodSandboxStatusResponse *)m);
 	call->to.fn.sandboxes(call->to.arg, &one, 1, NULL);
 	return DELIVERED;
 }
@@ -181,6 +182,19 @@ static enum delivery deliver_image(struct cri_call *call, const ProtobufCMessage
 	call->to.fn.image(call->to.arg,
 			  message_image_ref(((const Runtime__V1__ImageStatusResponse *)m)->image),
 			  NULL);
+	return DELIVERED;
+}
+
+static enum delivery deliver_images(struct cri_call *call, const ProtobufCMessage *m,
+				    struct arena *a)
+{
+	struct runtime_image *list;
+	size_t count;
+
+	list = message_to_images(a, (const Runtime__V1__ListImagesResponse *)m, &count);
+	if (!list)
+		return NO_MEMORY;
+	call->to.fn.images(call->to.arg, list, count, NULL);
 	return DELIVERED;
 }
 
@@ -270,6 +284,18 @@ static const struct cri_method image_status = {
 	&runtime__v1__image_status_response__descriptor,
 	ABSENT_IS_ERROR,
 	deliver_image,
+};
+static const struct cri_method list_images = {
+	{ "ImageService", "ListImages", true },
+	&runtime__v1__list_images_response__descriptor,
+	ABSENT_IS_ERROR,
+	deliver_images,
+};
+static const struct cri_method remove_image = {
+	{ "ImageService", "RemoveImage", false },
+	&runtime__v1__empty__descriptor,
+	ABSENT_IS_SUCCESS,
+	deliver_done,
 };
 static const struct cri_method pull_image = {
 	{ "ImageService", "PullImage", false },
@@ -500,6 +526,19 @@ static void cri_sandbox_status(struct runtime *rt, const char *id, struct deadli
 	ask(call, &sandbox_status, &req.base);
 }
 
+static void cri_sandbox_details(struct runtime *rt, const char *id, struct deadline by,
+				runtime_sandboxes_fn *done, void *arg)
+{
+	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, id);
+	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
+
+	if (!call)
+		return;
+	req.pod_sandbox_id = (char *)id;
+	req.verbose = true;
+	ask(call, &sandbox_status, &req.base);
+}
+
 static void fail_oom(struct cri_call *call)
 {
 	struct err err;
@@ -716,6 +755,30 @@ static void cri_pull_image(struct runtime *rt, const char *image, struct deadlin
 	ask(call, &pull_image, &req.base);
 }
 
+static void cri_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done,
+			    void *arg)
+{
+	struct cri_call *call = call_new(rt, reply_to_images(done, arg), by, NULL);
+	Runtime__V1__ListImagesRequest req = RUNTIME__V1__LIST_IMAGES_REQUEST__INIT;
+
+	if (call)
+		ask(call, &list_images, &req.base);
+}
+
+static void cri_remove_image(struct runtime *rt, const char *image, struct deadline by,
+			     runtime_done_fn *done, void *arg)
+{
+	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, image);
+	Runtime__V1__RemoveImageRequest req = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
+	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
+
+	if (!call)
+		return;
+	spec.image = (char *)image;
+	req.image = &spec;
+	ask(call, &remove_image, &req.base);
+}
+
 static void cri_close(struct runtime *rt)
 {
 	struct cri *cri = (struct cri *)rt;
@@ -744,6 +807,7 @@ const struct runtime_ops runtime_cri_ops = {
 	.get_info = cri_get_info,
 	.list_sandboxes = cri_list_sandboxes,
 	.sandbox_status = cri_sandbox_status,
+	.sandbox_details = cri_sandbox_details,
 	.run_sandbox = cri_run_sandbox,
 	.stop_sandbox = cri_stop_sandbox,
 	.remove_sandbox = cri_remove_sandbox,
@@ -758,4 +822,6 @@ const struct runtime_ops runtime_cri_ops = {
 	.remove_container = cri_remove_container,
 	.image_status = cri_image_status,
 	.pull_image = cri_pull_image,
+	.list_images = cri_list_images,
+	.remove_image = cri_remove_image,
 };

@@ -3,6 +3,7 @@
 #include "agent/runtime/runtime_impl.h"
 #include "shared/base/cleanup.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A fresh message of a type, or NULL. 'init' stands for its __INIT value. */
@@ -489,4 +490,57 @@ const char *message_image_ref(const Runtime__V1__Image *image)
 	if (image->n_repo_digests)
 		return image->repo_digests[0];
 	return image->n_repo_tags ? image->repo_tags[0] : NULL;
+}
+
+/* The number after "pid": in the outermost object; what is deeper, or in a text, is somebody else's. */
+static uint32_t json_pid(const char *s)
+{
+	static const char key[] = "\"pid\"";
+	unsigned depth = 0;
+
+	for (; *s; s++) {
+		if (*s == '{' || *s == '[') {
+			depth++;
+		} else if (*s == '}' || *s == ']') {
+			depth--;
+		} else if (*s == '"') {
+			bool found = depth == 1 && strncmp(s, key, sizeof(key) - 1) == 0;
+
+			for (s++; *s && *s != '"'; s++)
+				s += *s == '\\' && s[1];
+			if (!*s)
+				return 0;
+			if (found && s[1 + strspn(s + 1, " ")] == ':')
+				return (uint32_t)strtoul(s + 2 + strspn(s + 1, " "), NULL, 10);
+		}
+	}
+	return 0;
+}
+
+uint32_t message_sandbox_pid(const Runtime__V1__PodSandboxStatusResponse *from)
+{
+	for (size_t i = 0; i < from->n_info; i++) {
+		if (strcmp(or_empty(from->info[i]->key), "info") == 0)
+			return json_pid(or_empty(from->info[i]->value));
+	}
+	return 0;
+}
+
+struct runtime_image *
+message_to_images(struct arena *a, const Runtime__V1__ListImagesResponse *from, size_t *ret_count)
+{
+	struct runtime_image *list = arena_array(a, from->n_images, sizeof(*list));
+
+	for (size_t i = 0; list && i < from->n_images; i++) {
+		const Runtime__V1__Image *one = from->images[i];
+
+		list[i].id = or_empty(one->id);
+		list[i].tags = (const char *const *)one->repo_tags;
+		list[i].tag_count = one->n_repo_tags;
+		list[i].digests = (const char *const *)one->repo_digests;
+		list[i].digest_count = one->n_repo_digests;
+		list[i].size_bytes = one->size;
+	}
+	*ret_count = from->n_images;
+	return list;
 }

@@ -31,5 +31,12 @@ bool message_to_container(struct arena *a, const Runtime__V1__ContainerStatus *f
 /* Readiness and the first reason against it; name and version are left alone. */
 void message_to_info(const Runtime__V1__StatusResponse *from, struct runtime_info *ret);
 
+/* The process of a sandbox, from the verbose part of its status; 0 when that does not tell. */
+uint32_t message_sandbox_pid(const Runtime__V1__PodSandboxStatusResponse *from);
+
+/* A list of '*ret_count' items; NULL when the arena failed. */
+struct runtime_image *
+message_to_images(struct arena *a, const Runtime__V1__ListImagesResponse *from, size_t *ret_count);
+
 /* What a container is made from (PS-187), or NULL. */
 const char *message_image_ref(const Runtime__V1__Image *image);

@@ -1,6 +1,7 @@
 #include "agent/server/replay.h"
 
 #include "shared/base/deadline.h"
+#include "tests/support/units.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static int64_t now_us;
 
@@ -33,7 +35,7 @@ static int setup(void **state)
 	now_us = 1000000;
 	clock_set_source(fake_now);
 	*state = rig;
-	return replay_new(&replay_limits_default, &rig->replay, &rig->err);
+	return replay_new(&replay_limits_default, NULL, &rig->replay, &rig->err);
 }
 
 static int teardown(void **state)
@@ -64,7 +66,8 @@ static struct call *a_call(int n)
 
 static void done(struct rig *rig, unsigned n, const char *reply)
 {
-	assert_int_equal(replay_begin(rig->replay, id(n), n, a_call(0), &rig->err), 0);
+	assert_int_equal(
+		replay_begin(rig->replay, id(n), n, METHOD_REPEATABLE, a_call(0), &rig->err), 0);
 	replay_finish(rig->replay, id(n), (const uint8_t *)reply, strlen(reply));
 }
 
@@ -79,7 +82,7 @@ static void a_running_call_is_found_and_joined(void **state)
 	struct rig *rig = *state;
 
 	assert_false(knows(rig, 1));
-	replay_begin(rig->replay, id(1), 1, a_call(2), &rig->err);
+	replay_begin(rig->replay, id(1), 1, METHOD_REPEATABLE, a_call(2), &rig->err);
 	assert_true(knows(rig, 1));
 	assert_ptr_equal(rig->found.call, a_call(2));
 	assert_null(rig->found.reply);
@@ -101,7 +104,7 @@ static void a_finished_read_is_forgotten(void **state)
 {
 	struct rig *rig = *state;
 
-	replay_begin(rig->replay, id(1), 1, a_call(0), &rig->err);
+	replay_begin(rig->replay, id(1), 1, METHOD_REPEATABLE, a_call(0), &rig->err);
 	replay_finish(rig->replay, id(1), NULL, 0);
 	assert_false(knows(rig, 1));
 	assert_int_equal(replay_count(rig->replay), 0);
@@ -142,7 +145,7 @@ static void the_oldest_of_too_many_replies_goes_first(void **state)
 {
 	struct rig *rig = *state;
 
-	replay_begin(rig->replay, id(9999), 9999, a_call(1), &rig->err);
+	replay_begin(rig->replay, id(9999), 9999, METHOD_REPEATABLE, a_call(1), &rig->err);
 	for (unsigned n = 0; n < 1024; n++)
 		done(rig, n, "x");
 	replay_finish(rig->replay, id(9999), (const uint8_t *)"z", 1);
@@ -171,13 +174,154 @@ static void running_calls_are_never_dropped(void **state)
 {
 	struct rig *rig = *state;
 
-	replay_begin(rig->replay, id(5000), 5000, a_call(3), &rig->err);
+	replay_begin(rig->replay, id(5000), 5000, METHOD_REPEATABLE, a_call(3), &rig->err);
 	now_us += 3600 * 1000000LL;
 	for (unsigned n = 0; n < 2000; n++)
 		done(rig, n, "x");
 	assert_true(knows(rig, 5000));
 	assert_ptr_equal(rig->found.call, a_call(3));
 }
+
+/* --- across a restart of the agent ---------------------------------------------------------------- */
+
+struct life {
+	char dir[64];
+	char path[80];
+	struct rig rig;
+};
+
+/* Begins the next life: nothing of the one before is closed in order, as after SIGKILL. */
+static void live(struct life *life)
+{
+	assert_int_equal(replay_new(&replay_limits_default, life->path, &life->rig.replay,
+				    &life->rig.err),
+			 0);
+}
+
+static void die(struct life *life)
+{
+	replay_free(life->rig.replay);
+}
+
+static int life_setup(void **state)
+{
+	struct life *life = calloc(1, sizeof(*life));
+
+	now_us = 1000000;
+	clock_set_source(fake_now);
+	make_dir(life->dir);
+	snprintf(life->path, sizeof(life->path), "%s/calls", life->dir);
+	live(life);
+	*state = life;
+	return 0;
+}
+
+static int life_teardown(void **state)
+{
+	struct life *life = *state;
+
+	clock_set_source(NULL);
+	die(life);
+	remove_dir(life->dir);
+	free(life);
+	return 0;
+}
+
+/* S8, F1 */
+static void a_reply_outlives_the_agent_bit_for_bit(void **state)
+{
+	struct life *life = *state;
+
+	done(&life->rig, 1, "first");
+	die(life);
+	live(life);
+	assert_true(knows(&life->rig, 1));
+	assert_int_equal(life->rig.found.reply_len, 5);
+	assert_memory_equal(life->rig.found.reply, "first", 5);
+	assert_false(life->rig.found.lost);
+	assert_false(knows(&life->rig, 2));
+}
+
+/* S8, F1 */
+static void a_call_that_must_not_happen_twice_is_lost_when_it_was_running(void **state)
+{
+	struct life *life = *state;
+
+	replay_begin(life->rig.replay, id(1), 1, METHOD_ONCE, a_call(0), &life->rig.err);
+	replay_begin(life->rig.replay, id(2), 2, METHOD_REPEATABLE, a_call(1), &life->rig.err);
+	for (int lives = 0; lives < 3; lives++) {
+		die(life);
+		live(life);
+		assert_true(knows(&life->rig, 1));
+		assert_true(life->rig.found.lost);
+		assert_null(life->rig.found.reply);
+		assert_false(knows(&life->rig, 2));
+	}
+}
+
+static void an_id_of_another_life_is_not_for_another_request(void **state)
+{
+	struct life *life = *state;
+
+	done(&life->rig, 1, "x");
+	die(life);
+	live(life);
+	assert_true(replay_find(life->rig.replay, id(1), 77, &life->rig.found, &life->rig.err));
+	assert_string_equal(life->rig.err.reason, "CALL_ID_REUSED");
+}
+
+static void the_age_goes_on_across_lives(void **state)
+{
+	struct life *life = *state;
+
+	done(&life->rig, 1, "x");
+	now_us += 6 * 60 * 1000000LL;
+	die(life);
+	live(life);
+	assert_true(knows(&life->rig, 1));
+	now_us += 4 * 60 * 1000000LL;
+	assert_false(knows(&life->rig, 1));
+	die(life);
+	live(life);
+	assert_int_equal(replay_count(life->rig.replay), 0);
+}
+
+/* The clock begins again with each boot. */
+static void a_record_of_another_boot_is_kept_for_a_while(void **state)
+{
+	struct life *life = *state;
+
+	now_us = 3600 * 1000000LL;
+	done(&life->rig, 1, "x");
+	die(life);
+	now_us = 1000000;
+	live(life);
+	assert_true(knows(&life->rig, 1));
+	now_us += 10 * 60 * 1000000LL;
+	assert_false(knows(&life->rig, 1));
+}
+
+static void the_file_stays_small_however_many_calls_there_are(void **state)
+{
+	struct life *life = *state;
+	struct stat st;
+	char reply[1001];
+
+	memset(reply, 'r', sizeof(reply));
+	reply[1000] = '\0';
+	for (unsigned n = 0; n < 10000; n++) {
+		done(&life->rig, n, reply);
+		assert_int_equal(stat(life->path, &st), 0);
+		assert_true(st.st_size < 3 * 1024 * 1024);
+	}
+	die(life);
+	live(life);
+	assert_int_equal(replay_count(life->rig.replay), 1024);
+	assert_true(knows(&life->rig, 9999));
+	assert_true(knows(&life->rig, 10000 - 1024));
+}
+
+#define LIFE(name) cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
 
 int main(void)
 {
@@ -194,6 +338,12 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(replies_are_bounded_in_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(running_calls_are_never_dropped, setup, teardown),
+		LIFE(a_reply_outlives_the_agent_bit_for_bit),
+		LIFE(a_call_that_must_not_happen_twice_is_lost_when_it_was_running),
+		LIFE(an_id_of_another_life_is_not_for_another_request),
+		LIFE(the_age_goes_on_across_lives),
+		LIFE(a_record_of_another_boot_is_kept_for_a_while),
+		LIFE(the_file_stays_small_however_many_calls_there_are),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,6 +114,94 @@ static void node_address_is_gateway_plus_index(void **state)
 	assert_false(subnet_node_ip(subnet, "", 2, ip, sizeof(ip)));
 }
 
+static void choose_from(const struct cluster_found *found, const char *first, const char *expected)
+{
+	char cidr[32] = "";
+	struct err err;
+
+	if (subnet_choose(found, first, cidr, sizeof(cidr), &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(cidr, expected);
+}
+
+/* CN-053: by the class of the address. */
+static void search_begins_where_the_user_says(void **state)
+{
+	struct cluster_found found = { 0 };
+	char cidr[32];
+	struct err err;
+
+	(void)state;
+	choose_from(&found, "10.20.30.0/24", "10.20.30.0/24");
+	choose_from(&found, "192.168.200.7/24", "192.168.200.0/24");
+	add_network(&found, "10.20.30.0/24");
+	choose_from(&found, "10.20.30.0/24", "10.29.30.0/24");
+	add_network(&found, "172.16.0.0/16");
+	choose_from(&found, "172.16.0.0/16", "172.25.0.0/16");
+	add_network(&found, "192.168.200.0/24");
+	choose_from(&found, "192.168.200.0/24", "192.168.209.0/24");
+	/* The next ones would be somebody's on the Internet. */
+	add_network(&found, "192.168.254.0/24");
+	assert_int_equal(subnet_choose(&found, "192.168.254.0/24", cidr, sizeof(cidr), &err), -1);
+	assert_string_equal(err.reason, "SUBNETS_EXHAUSTED");
+	cluster_found_release(&found);
+}
+
+/* CN-054 CN-060 */
+static void only_private_subnets_and_addresses_are_used(void **state)
+{
+	static const struct {
+		const char *cidr;
+		bool is_private;
+	} subnets[] = {
+		{ "10.0.0.0/8", true },      { "10.255.0.0/16", true },  { "172.16.0.0/12", true },
+		{ "172.31.9.0/24", true },   { "192.168.0.0/16", true }, { "172.32.0.0/16", false },
+		{ "192.169.0.0/16", false }, { "11.0.0.0/8", false },    { "8.0.0.0/6", false },
+		{ "172.0.0.0/8", false },
+	};
+	static const char *const bad[] = { "8.8.8.8",        "192.168.1.1", "192.168.1.0",
+					   "192.168.1.255",  "x",           "",
+					   "192.168.1.7/24", "fd00::2" };
+	struct subnet subnet;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(subnets); i++) {
+		assert_true(subnet_parse(subnets[i].cidr, &subnet));
+		assert_int_equal(subnet_is_private(subnet), subnets[i].is_private);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(subnet_address_is_static(bad[i]));
+	assert_true(subnet_address_is_static("192.168.1.2"));
+	assert_true(subnet_address_is_static("10.1.1.254"));
+}
+
+/* CN-051: whatever is read back of a network that exists. */
+static void nodes_keep_clear_of_an_odd_gateway(void **state)
+{
+	static const struct {
+		const char *gateway;
+		int index;
+		const char *ip;
+	} rows[] = {
+		{ "192.168.49.1", 1, "192.168.49.2" }, { "192.168.49.254", 1, "192.168.49.1" },
+		{ "192.168.49.5", 4, "192.168.49.4" }, { "192.168.49.5", 5, "192.168.49.6" },
+		{ "10.0.0.1", 1, "192.168.49.2" },
+	};
+	struct subnet subnet;
+	char ip[16];
+
+	(void)state;
+	assert_true(subnet_parse("192.168.49.0/24", &subnet));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_true(subnet_node_ip(subnet, rows[i].gateway, rows[i].index, ip, sizeof(ip)));
+		assert_string_equal(ip, rows[i].ip);
+	}
+	assert_true(subnet_parse("10.0.0.0/16", &subnet));
+	assert_true(subnet_node_ip(subnet, "", 252, ip, sizeof(ip)));
+	assert_false(subnet_node_ip(subnet, "", 253, ip, sizeof(ip))); /* 10.0.0.254 */
+	assert_true(subnet_node_ip(subnet, "", 254, ip, sizeof(ip)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +210,9 @@ int main(void)
 		cmocka_unit_test(twenty_candidates_then_it_says_so),
 		cmocka_unit_test(cidrs_are_read_strictly),
 		cmocka_unit_test(node_address_is_gateway_plus_index),
+		cmocka_unit_test(search_begins_where_the_user_says),
+		cmocka_unit_test(only_private_subnets_and_addresses_are_used),
+		cmocka_unit_test(nodes_keep_clear_of_an_odd_gateway),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

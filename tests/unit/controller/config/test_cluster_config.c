@@ -173,6 +173,8 @@ static void fields_that_do_not_apply_warn_once_each(void **state)
 	static const char *const warnings[] = {
 		"c.yaml:5:1: 'featureGates' does not apply to Berth and is ignored",
 		"c.yaml:8:1: 'runtimeConfig' does not apply to Berth and is ignored",
+		"c.yaml:16:3: 'disableDefaultCNI' does not apply to Berth and is ignored",
+		"c.yaml:17:3: 'kubeProxyMode' does not apply to Berth and is ignored",
 		"c.yaml:21:1: 'kubeadmConfigPatches' does not apply to Berth and is ignored",
 		"c.yaml:25:1: 'kubeadmConfigPatchesJSON6902' does not apply to Berth and is "
 		"ignored",

@@ -297,6 +297,27 @@ static void mutations_never_crash(void **state)
 	assert_in_range(ok, 1, 199999);
 }
 
+/* S7: each side is held to the oldest that the other understands, and told which one to update */
+static void a_peer_older_than_we_understand_is_refused(void **state)
+{
+	struct err err;
+
+	(void)state;
+	for (uint32_t least = 1; least < 5; least++) {
+		for (uint32_t peer = 0; peer < 8; peer++) {
+			int want = peer >= least ? 0 : -1;
+
+			assert_int_equal(wire_check_peer(WIRE_AGENT, peer, least, &err), want);
+			if (want)
+				assert_string_equal(err.reason, "AGENT_TOO_OLD");
+			assert_int_equal(wire_check_peer(WIRE_CONTROLLER, peer, least, &err), want);
+			if (want)
+				assert_string_equal(err.reason, "CONTROLLER_TOO_OLD");
+		}
+	}
+	assert_int_equal(wire_check_peer(WIRE_AGENT, UINT32_MAX, 1, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +335,7 @@ int main(void)
 		cmocka_unit_test(strings_of_inner_messages_are_checked),
 		cmocka_unit_test(memory_of_one_message_is_bounded),
 		cmocka_unit_test(mutations_never_crash),
+		cmocka_unit_test(a_peer_older_than_we_understand_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
