@@ -45,6 +45,10 @@ const struct command *const command_table[] = {
 	&cmd_pod_plan,
 	&cmd_cp,
 	&cmd_image_build,
+	&cmd_node_describe,
+	&cmd_pod_describe,
+	&cmd_container_describe,
+	&cmd_logs_export,
 	&cmd_doctor,
 	&cmd_version,
 	&cmd_help,
@@ -62,6 +66,7 @@ const char *noun_singular(const char *word)
 		{ "pod", "pods", "po" },
 		{ "unit", "units" },
 		{ "node-image" },
+		{ "logs" },
 	};
 	/* clang-format on */
 

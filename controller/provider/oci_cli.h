@@ -50,6 +50,10 @@ void oci_add_mounts(struct strv *argv, const struct node_spec *spec);
  * characters (CN-251). Caller frees; NULL on allocation failure. */
 char *oci_console_tail(const char *console, unsigned lines);
 
+/* The slot 'dump' of both. */
+int oci_dump(struct provider *p, enum provider_dump what, const char *name, struct deadline by,
+	     struct text *ret, struct err *err);
+
 /* CN-220. */
 enum node_state oci_state(const char *word);
 const char *oci_protocol_name(enum port_protocol protocol); /* "tcp" */

@@ -303,5 +303,6 @@ const struct provider_ops podman_ops = {
 	.plan_network_delete = podman_plan_network_delete,
 	.run = podman_run,
 	.info = podman_info,
+	.dump = oci_dump,
 	.console_tail = podman_console_tail,
 };

@@ -182,6 +182,19 @@ void provider_set_engine(struct provider *provider, const struct engine_info *en
 int provider_info(struct provider *provider, struct deadline by, struct engine_info *ret,
 		  struct err *err);
 
+/* What the engine itself says, as it says it, for support bundles (CN-250). */
+enum provider_dump {
+	PROVIDER_DUMP_INFO,    /* JSON of the engine and its host */
+	PROVIDER_DUMP_INSPECT, /* JSON of the node 'name' */
+	PROVIDER_DUMP_NETWORK, /* JSON of the network 'name' */
+	PROVIDER_DUMP_CONSOLE, /* all of the console of the node 'name', with times */
+};
+
+/* Appends to 'ret', also on failure as far as it came. Safe from several threads. ERR_UNIMPLEMENTED
+ * where the provider has no such thing. */
+int provider_dump(struct provider *provider, enum provider_dump what, const char *name,
+		  struct deadline by, struct text *ret, struct err *err);
+
 /* Last lines of the node's console, for error messages; "" when there are none, NULL when out of
  * memory. Caller frees. */
 char *provider_console_tail(struct provider *provider, const char *node, struct deadline by);

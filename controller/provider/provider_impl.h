@@ -55,6 +55,9 @@ struct provider_ops {
 	/* See provider_info(). */
 	int (*info)(struct provider *p, struct deadline by, struct engine_info *ret,
 		    struct err *err);
+	/* See provider_dump(). Optional. */
+	int (*dump)(struct provider *p, enum provider_dump what, const char *name,
+		    struct deadline by, struct text *ret, struct err *err);
 	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
 };
