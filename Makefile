@@ -16,6 +16,7 @@ BINDIR  ?= $(PREFIX)/bin
 SHAREDIR ?= $(PREFIX)/share/berth
 SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 
 PKG_CONFIG ?= pkg-config
 PROTOC_C   ?= protoc-c
@@ -47,7 +48,7 @@ ldflags = -pie -pthread -Wl,-z,relro,-z,now,--as-needed,--gc-sections $(LDFLAGS)
 SHARED_LIBS     = $(call pkg_libs,libprotobuf-c libarchive)
 CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml libarchive libssl libcrypto)
 AGENT_LIBS      = -lnng $(call pkg_libs,libprotobuf-c libsystemd libnghttp2)
-FRONT_LIBS      = $(call pkg_libs,libssl libcrypto libmicrohttpd libprotobuf-c)
+FRONT_LIBS      = $(call pkg_libs,libssl libcrypto libmicrohttpd libprotobuf-c libsystemd)
 # The static one: of the shared one's many dependencies none is needed for plain tar.
 COPY_LIBS       = -l:libarchive.a
 TEST_LIBS       = $(call pkg_libs,cmocka)
@@ -64,7 +65,7 @@ shared_c     := $(shell find shared -name '*.c' | sort)
 controller_c := $(shell find controller -name '*.c' ! -path controller/main.c | sort)
 agent_c      := $(shell find agent -name '*.c' ! -path agent/main.c ! -path 'agent/front/*' ! -path 'agent/copy/*' | sort)
 # Programs of their own beside the agent, for what its small root process does not link (DESIGN.md section 4).
-front_c      := $(shell find agent/front -name '*.c' ! -name main.c 2>/dev/null | sort)
+front_c      := $(shell find agent/front agent/ask -name '*.c' ! -name main.c 2>/dev/null | sort)
 copy_main    := $(wildcard agent/copy/main.c)
 copy_c       := $(filter-out $(copy_main),$(shell find agent/copy -name '*.c' | sort))
 front_main   := $(wildcard agent/front/main.c)
@@ -103,7 +104,7 @@ $(shared_a) $(controller_a) $(agent_a) $(support_a) $(front_a):
 
 # Generated headers first, once; after that -MMD knows.
 all_c := $(shared_c) $(controller_c) $(agent_c) $(support_c) $(front_c) controller/main.c agent/main.c $(copy_main) $(copy_c) $(front_main)
-$(call objects,$(all_c)) $(proto_o): | $(proto_h) $(gen_h)
+$(call objects,$(sort $(all_c))) $(proto_o): | $(proto_h) $(gen_h)
 
 $(BUILD)/%.o: %.c
 	$(call say,CC)mkdir -p $(@D) && $(CC) $(cflags) -MMD -MP -c -o $@ $<
@@ -148,9 +149,10 @@ install-images: all ## installs what `berth build node-image` builds from
 	install -m 0755 $(BUILD)/berthd $(helpers) $(DESTDIR)$(SHAREDIR)/
 
 .PHONY: install-agent
-install-agent: $(BUILD)/berthd $(helpers) ## installs berthd and its unit, for a node of your own
+install-agent: $(BUILD)/berthd $(helpers) ## installs berthd, its helpers and units, for a node of your own
 	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/berthd $(helpers)
-	install -D -m 0644 agent/systemd/berthd.service $(DESTDIR)$(UNITDIR)/berthd.service
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(wildcard agent/systemd/*.service agent/systemd/*.socket agent/systemd/*.path)
+	install -D -m 0644 agent/systemd/berthd-front.sysusers $(DESTDIR)$(SYSUSERSDIR)/berthd-front.conf
 
 .PHONY: format
 format: ## lays the sources out as .clang-format says

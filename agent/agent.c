@@ -7,13 +7,18 @@
 #include "agent/server/notify.h"
 #include "agent/server/server.h"
 #include "agent/server/watchdog.h"
+#include "agent/service/metrics.h"
 #include "agent/service/monitor.h"
 #include "agent/streams/stream.h"
 #include "agent/units/unit.h"
+#include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 
+#include <pwd.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-event.h>
@@ -32,6 +37,8 @@ void agent_config_init(struct agent_config *config)
 		.runtime_address = "unix:///run/containerd/containerd.sock",
 		.cluster = cluster ? cluster : "",
 		.is_balancer = is_balancer,
+		.front_user = "berthd-front",
+		.front_dir = "/run/berthd-front",
 	};
 }
 
@@ -79,8 +86,52 @@ static int open_backends(struct agent *agent, struct err *err)
 		      err) < 0 ||
 	    streams_open(agent->loop, &agent->streams, err) < 0)
 		return -1;
+	if (config->stream_idle_ms > 0)
+		streams_set_idle(agent->streams, config->stream_idle_ms);
 	pods_set_frozen(agent->pods, freeze_is_on(config->private_dir));
 	return monitor_open(agent, &agent->monitor, err);
+}
+
+static void add_gate(const struct gate *gate, struct metrics_now *now)
+{
+	struct gate_counters counters;
+
+	gate_get_counters(gate, &counters);
+	now->connections += counters.open;
+	now->accepted += counters.accepted;
+	now->refused_peer += counters.refused_peer;
+	now->refused_limit += counters.refused_limit;
+	now->refused_header += counters.refused_header;
+}
+
+/* metrics_read_fn */
+static void read_now(void *arg, struct metrics_now *ret)
+{
+	const struct agent *agent = arg;
+
+	ret->in_flight = server_in_flight(agent->server);
+	add_gate(agent->gate, ret);
+	for (size_t i = 0; i < ARRAY_LEN(agent->front_gates); i++) {
+		if (agent->front_gates[i])
+			add_gate(agent->front_gates[i], ret);
+	}
+}
+
+static unsigned admin_pipes(void *arg)
+{
+	return server_pipes(((const struct agent *)arg)->server, ROLE_ADMIN);
+}
+
+static unsigned read_pipes(void *arg)
+{
+	return server_pipes(((const struct agent *)arg)->server, ROLE_READ);
+}
+
+static void set_role(struct agent *agent, enum method_role role, struct gate_config *config)
+{
+	config->private_path = server_private_path(agent->server, role);
+	config->pipes = role == ROLE_ADMIN ? admin_pipes : read_pipes;
+	config->arg = agent;
 }
 
 static int open_gate(struct agent *agent, struct err *err)
@@ -89,8 +140,59 @@ static int open_gate(struct agent *agent, struct err *err)
 
 	gate_config_init(&config);
 	config.public_path = agent->config.socket;
-	config.private_path = server_private_path(agent->server, ROLE_ADMIN);
+	set_role(agent, ROLE_ADMIN, &config);
 	return gate_open(&config, agent->loop, &agent->gate, err);
+}
+
+/* Straight from the file: the library's look-up brings a megabyte of modules along. */
+static bool find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
+{
+	FILE *file = fopen("/etc/passwd", "re");
+	struct passwd *entry = NULL;
+
+	while (file && (entry = fgetpwent(file)) && strcmp(entry->pw_name, name) != 0)
+		;
+	if (entry) {
+		*ret_uid = entry->pw_uid;
+		*ret_gid = entry->pw_gid;
+	}
+	if (file)
+		fclose(file);
+	return entry != NULL;
+}
+
+/* All connections come from the one front, which has limits of its own for their peers. */
+static int open_front_gate(struct agent *agent, enum method_role role, uid_t uid, gid_t gid,
+			   struct err *err)
+{
+	cleanup_free char *path =
+		text_format("%s/%s.sock", agent->config.front_dir, method_role_name(role));
+	struct gate_config config;
+
+	if (!path)
+		return err_oom(err);
+	gate_config_init(&config);
+	config.public_path = path;
+	set_role(agent, role, &config);
+	config.peer_uid = uid;
+	config.peer_gid = gid;
+	config.max_per_peer = config.max_connections;
+	return gate_open(&config, agent->loop, &agent->front_gates[role], err);
+}
+
+static int open_front_gates(struct agent *agent, struct err *err)
+{
+	uid_t uid;
+	gid_t gid;
+
+	_Static_assert(AGENT_FRONT_GATES == ROLE_ADMIN + 1, "a gate a role");
+	if (!find_user(agent->config.front_user, &uid, &gid))
+		return 0;
+	for (int role = ROLE_READ; role <= ROLE_ADMIN; role++) {
+		if (open_front_gate(agent, (enum method_role)role, uid, gid, err) < 0)
+			return err_wrap(err, "the front's sockets");
+	}
+	return 0;
 }
 
 static uint64_t connections_accepted(void *arg)
@@ -123,8 +225,9 @@ int agent_init(struct agent *agent, const struct agent_config *config, struct er
 	agent->config = *config;
 	agent->started_ms = clock_now_ms();
 	if (open_loop(agent, err) < 0 || open_backends(agent, err) < 0 ||
+	    metrics_new(read_now, agent, &agent->metrics, err) < 0 ||
 	    server_open(agent, &agent->server, err) < 0 || open_gate(agent, err) < 0 ||
-	    open_watchdog(agent, err) < 0)
+	    open_front_gates(agent, err) < 0 || open_watchdog(agent, err) < 0)
 		return -1;
 	return 0;
 }
@@ -148,6 +251,8 @@ void agent_release(struct agent *agent)
 {
 	watchdog_close(agent->watchdog);
 	server_close(agent->server);
+	for (size_t i = 0; i < ARRAY_LEN(agent->front_gates); i++)
+		gate_close(agent->front_gates[i]);
 	gate_close(agent->gate);
 	if (agent->monitor)
 		monitor_close(agent->monitor);
@@ -158,6 +263,7 @@ void agent_release(struct agent *agent)
 		runtime_close(agent->runtime);
 	if (agent->units)
 		units_close(agent->units);
+	metrics_free(agent->metrics);
 	sd_event_unref(agent->loop);
 	memset(agent, 0, sizeof(*agent));
 }

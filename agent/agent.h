@@ -8,6 +8,7 @@
 
 struct err;
 struct gate;
+struct metrics;
 struct monitor;
 struct pods;
 struct runtime;
@@ -27,7 +28,13 @@ struct agent_config {
 	const char *runtime_address; /* unix:///run/containerd/containerd.sock */
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
 	bool is_balancer;            /* BERTH_ROLE says so: haproxy, and no runtime */
+	const char *front_user;      /* who may use the front's sockets: berthd-front */
+	const char *front_dir;       /* where they are: /run/berthd-front */
+	int64_t stream_idle_ms;      /* 0: STREAM_IDLE_MS; for tests */
 };
+
+/* The doors for the front, one a role: who comes in there has it. */
+#define AGENT_FRONT_GATES 2
 
 struct agent {
 	struct agent_config config;
@@ -38,8 +45,10 @@ struct agent {
 	struct pods *pods;
 	struct streams *streams;
 	struct monitor *monitor;
+	struct metrics *metrics; /* NULL: nothing is counted */
 	struct server *server;
 	struct gate *gate;
+	struct gate *front_gates[AGENT_FRONT_GATES]; /* NULL: this node has no front */
 	struct watchdog *watchdog; /* NULL when nobody wants to be told that we live */
 	bool stopping;
 };

@@ -5,16 +5,21 @@
  * from there to what does the work: agent/pods, agent/units, agent/runtime. No part knows who calls
  * it. Walk on to agent.c, or follow a request from agent/gate/connection.c. */
 #include "agent/agent.h"
-#include "agent/server/probe.h"
+#include "agent/ask/probe.h"
+#include "agent/gate/relay.h"
+#include "agent/streams/stream.h"
 #include "node/v1/health.pb-c.h"
+#include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -27,6 +32,7 @@
 static const char usage[] =
 	"Usage: berthd serve [OPTION]...   serves the node until SIGTERM\n"
 	"       berthd check [--socket P]  asks a serving agent how the node is\n"
+	"       berthd relay [--socket P]  carries one connection to it over stdin and stdout\n"
 	"       berthd --version | --help\n"
 	"\n"
 	"  --socket P        public socket (/run/berth/agent.sock)\n"
@@ -35,6 +41,8 @@ static const char usage[] =
 	"  --units B         systemd or fake (systemd)\n"
 	"  --runtime B:ADDR  cri:ADDR or fake:DIR (cri:unix:///run/containerd/containerd.sock)\n"
 	"  --cluster C       the cluster's name ($BERTH_CLUSTER)\n"
+	"  --front-user U    whose front may connect, if there is such a user (berthd-front)\n"
+	"  --front-dir D     the front's sockets, one a role (/run/berthd-front)\n"
 	"  -v                a line on stderr for each call; -vv: more\n"
 	"\n"
 	"check exits with 0 when no part has failed, else with 1; a usage error is 2.\n";
@@ -86,6 +94,16 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'c':
 		config->cluster = value;
 		return 0;
+	case 'f':
+		config->front_user = value;
+		return 0;
+	case 'F':
+		config->front_dir = value;
+		return 0;
+	case 'i':
+		if (parse_int(value, 1, STREAM_IDLE_MS, &config->stream_idle_ms))
+			return 0;
+		return usage_error("not a number of milliseconds:", value);
 	case 'v':
 		log_set_level(log_get_level() + 1);
 		return 0;
@@ -104,6 +122,9 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "units", required_argument, NULL, 'u' },
 		{ "runtime", required_argument, NULL, 'r' },
 		{ "cluster", required_argument, NULL, 'c' },
+		{ "front-user", required_argument, NULL, 'f' },
+		{ "front-dir", required_argument, NULL, 'F' },
+		{ "stream-idle", required_argument, NULL, 'i' }, /* for tests; not in the help */
 		{ 0 },
 	};
 	int option, rc;
@@ -156,9 +177,9 @@ struct check {
 	int code;
 };
 
-static void print_health(void *arg, const Berth__Node__V1__HealthReply *reply,
-			 const struct err *err)
+static void print_health(void *arg, const ProtobufCMessage *msg, const struct err *err)
 {
+	const Berth__Node__V1__HealthReply *reply = (const Berth__Node__V1__HealthReply *)msg;
 	static const char *const states[] = { "unknown", "ok", "degraded", "failed", "absent" };
 	struct check *check = arg;
 
@@ -185,8 +206,8 @@ static int check(const struct agent_config *config)
 		return failed(&err);
 	}
 	if (probe_new(loop, config->socket, &probe, &err) < 0 ||
-	    probe_ask(probe, deadline_in_ms(CHECK_TIMEOUT_MS), true, print_health, &state, &err) <
-		    0)
+	    probe_ask(probe, &berth__node__v1__health__descriptor, "Check",
+		      deadline_in_ms(CHECK_TIMEOUT_MS), true, print_health, &state, &err) < 0)
 		state.code = failed(&err);
 	else
 		while (!state.over && sd_event_run(loop, UINT64_MAX) >= 0)
@@ -195,6 +216,19 @@ static int check(const struct agent_config *config)
 	sd_event_unref(loop);
 	return state.code;
 }
+
+static int relay(const struct agent_config *config)
+{
+	struct err err;
+
+	signal(SIGPIPE, SIG_IGN);
+	return relay_run(config->socket, STDIN_FILENO, STDOUT_FILENO, &err) < 0 ? failed(&err) : 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct agent_config *config);
+} commands[] = { { "serve", serve }, { "check", check }, { "relay", relay } };
 
 int main(int argc, char **argv)
 {
@@ -210,13 +244,12 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
-	if (strcmp(command, "serve") != 0 && strcmp(command, "check") != 0)
-		return usage_error(*command ? "unknown command" : "no command",
-				   *command ? command : NULL);
-
-	agent_config_init(&config);
-	rc = parse_options(argc - 1, argv + 1, &config);
-	if (rc != 0)
-		return rc;
-	return strcmp(command, "serve") == 0 ? serve(&config) : check(&config);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(command, commands[i].name) != 0)
+			continue;
+		agent_config_init(&config);
+		rc = parse_options(argc - 1, argv + 1, &config);
+		return rc != 0 ? rc : commands[i].run(&config);
+	}
+	return usage_error(*command ? "unknown command" : "no command", *command ? command : NULL);
 }

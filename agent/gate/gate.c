@@ -20,13 +20,19 @@
 /* Pause of the listener when not even the reserve descriptor could be had back. */
 #define STARVED_MS 100
 
+/* Pause of the listener when nng has too many connections to bury. */
+#define LAG_PAUSE_US 2000
+
 void gate_config_init(struct gate_config *config)
 {
 	config->listen_fd = -1;
+	config->peer_uid = 0;
+	config->peer_gid = 0;
 	config->max_connections = 64;
 	config->max_per_peer = 16;
 	config->handshake_ms = 5000;
 	config->idle_ms = 5 * 60 * 1000;
+	config->pipes = NULL;
 }
 
 /* Arms the reaper for the first connection that may expire, or turns it off. */
@@ -93,7 +99,7 @@ static bool admit(struct gate *gate, int fd, pid_t *ret_pid)
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ||
-	    (peer.uid != 0 && peer.uid != geteuid())) {
+	    (peer.uid != gate->config.peer_uid && peer.uid != geteuid())) {
 		gate->counters.refused_peer++;
 		return false;
 	}
@@ -148,6 +154,32 @@ static bool accept_one(struct gate *gate)
 	return true;
 }
 
+static bool nng_lags(const struct gate *gate)
+{
+	const struct gate_config *config = &gate->config;
+
+	return config->pipes &&
+	       config->pipes(config->arg) > config->max_connections + GATE_PIPES_SLACK;
+}
+
+static int on_pause_over(sd_event_source *source, uint64_t usec, void *arg)
+{
+	struct gate *gate = arg;
+
+	(void)source;
+	(void)usec;
+	if (gate->listen_source)
+		sd_event_source_set_enabled(gate->listen_source, SD_EVENT_ON);
+	return 0;
+}
+
+static void pause_accepting(struct gate *gate)
+{
+	sd_event_source_set_time_relative(gate->pause, LAG_PAUSE_US);
+	sd_event_source_set_enabled(gate->pause, SD_EVENT_ONESHOT);
+	sd_event_source_set_enabled(gate->listen_source, SD_EVENT_OFF);
+}
+
 static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct gate *gate = arg;
@@ -155,6 +187,10 @@ static int on_listen(sd_event_source *source, int fd, uint32_t events, void *arg
 	(void)source;
 	(void)fd;
 	(void)events;
+	if (nng_lags(gate)) {
+		pause_accepting(gate);
+		return 0;
+	}
 	for (int i = 0; i < ACCEPT_BATCH && accept_one(gate); i++)
 		;
 	reaper_arm(gate);
@@ -176,7 +212,7 @@ static int gate_listen(struct gate *gate, const struct gate_config *config, stru
 	int rc;
 
 	if (gate->listen_fd < 0) {
-		if (listener_open(config->public_path, &gate->listen_fd, err) < 0)
+		if (listener_open(config->public_path, config->peer_gid, &gate->listen_fd, err) < 0)
 			return -1;
 		gate->public_path = strdup(config->public_path);
 		if (!gate->public_path)
@@ -186,6 +222,11 @@ static int gate_listen(struct gate *gate, const struct gate_config *config, stru
 			       on_reaper, gate);
 	if (rc >= 0)
 		rc = sd_event_source_set_enabled(gate->reaper, SD_EVENT_OFF);
+	if (rc >= 0)
+		rc = sd_event_add_time(gate->loop, &gate->pause, CLOCK_MONOTONIC, 0, 1,
+				       on_pause_over, gate);
+	if (rc >= 0)
+		rc = sd_event_source_set_enabled(gate->pause, SD_EVENT_OFF);
 	if (rc >= 0)
 		rc = listen_resume(gate);
 	if (rc < 0)
@@ -230,6 +271,7 @@ void gate_close(struct gate *gate)
 	}
 	sd_event_source_disable_unref(gate->listen_source);
 	sd_event_source_disable_unref(gate->reaper);
+	sd_event_source_disable_unref(gate->pause);
 	sd_event_unref(gate->loop);
 	if (gate->public_path)
 		unlink(gate->public_path);

@@ -9,18 +9,28 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct gate;
 struct sd_event;
+
+#define GATE_PIPES_SLACK 64
 
 struct gate_config {
 	const char *public_path;  /* unix socket to listen on; replaced if it exists */
 	const char *private_path; /* nng's listener */
 	int listen_fd;            /* a listening socket to serve instead of public_path, or -1 */
+	uid_t peer_uid;           /* who may come in besides our own user; 0: root */
+	gid_t peer_gid;           /* who may reach the socket besides its owner; 0: nobody */
 	unsigned max_connections; /* further ones are closed at accept */
 	unsigned max_per_peer;    /* of one pid */
 	int64_t handshake_ms;     /* for the SP header */
 	int64_t idle_ms;          /* without a byte either way */
+	/* Connections that nng still holds; may be NULL. Its reaper is slower than somebody who connects and
+	 * goes in a hurry, and would be left with thousands: while it has GATE_PIPES_SLACK more than there
+	 * may be, the next ones wait to be accepted. */
+	unsigned (*pipes)(void *arg);
+	void *arg;
 };
 
 /* What the gate has seen; for health, metrics and tests. */
@@ -35,7 +45,7 @@ struct gate_counters {
 /* Fills in Berth's limits (security-faults.md I15), no listen_fd, and leaves the paths alone. */
 void gate_config_init(struct gate_config *config);
 
-/* Listens (mode 0600, parent 0700 made if absent) and serves the loop. Strings are copied; a
+/* Listens (mode 0600, parent 0700 made if absent; with peer_gid 0660 and 0710, theirs) and serves the loop. Strings are copied; a
  * listen_fd is the gate's from here on, also on failure. ERR_FAILED_PRECONDITION when public_path
  * exists and is no socket; ERR_INVALID_ARGUMENT when a path is too long for sun_path. */
 int gate_open(const struct gate_config *config, struct sd_event *loop, struct gate **ret_gate,

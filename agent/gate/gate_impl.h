@@ -49,6 +49,7 @@ struct gate {
 	int reserve_fd; /* given up for a moment when descriptors run out */
 	sd_event_source *listen_source;
 	sd_event_source *reaper;
+	sd_event_source *pause; /* until it fires nobody is accepted */
 	struct connection *connections;
 	uint8_t buffer[64 * 1024]; /* every relay goes through it */
 };

@@ -23,7 +23,7 @@ int unix_address(const char *path, struct sockaddr_un *ret, struct err *err)
 	return 0;
 }
 
-static int make_parent(const char *path, struct err *err)
+static int make_parent(const char *path, gid_t gid, struct err *err)
 {
 	char dir[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	const char *slash = strrchr(path, '/');
@@ -31,8 +31,13 @@ static int make_parent(const char *path, struct err *err)
 	if (!slash || slash == path)
 		return 0;
 	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - path), path);
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_set(err, ERR_FAILED_PRECONDITION, errno, "make directory '%s'", dir);
+	if (mkdir(dir, 0700) < 0)
+		return errno == EEXIST ? 0
+				       : err_set(err, ERR_FAILED_PRECONDITION, errno,
+						 "make directory '%s'", dir);
+	if (gid && (chown(dir, (uid_t)-1, gid) < 0 || chmod(dir, 0710) < 0))
+		return err_set(err, ERR_FAILED_PRECONDITION, errno,
+			       "open directory '%s' to group %u", dir, (unsigned)gid);
 	return 0;
 }
 
@@ -56,7 +61,15 @@ static int bind_private(int fd, const struct sockaddr_un *address)
 	return rc;
 }
 
-int listener_open(const char *path, int *ret_fd, struct err *err)
+/* Under its temporary name, so that it is right before anybody can find it. */
+static int share_with(const char *fresh, gid_t gid)
+{
+	if (!gid)
+		return 0;
+	return chown(fresh, (uid_t)-1, gid) < 0 ? -1 : chmod(fresh, 0660);
+}
+
+int listener_open(const char *path, gid_t gid, int *ret_fd, struct err *err)
 {
 	char fresh[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	struct sockaddr_un address;
@@ -65,7 +78,7 @@ int listener_open(const char *path, int *ret_fd, struct err *err)
 	if (snprintf(fresh, sizeof(fresh), "%s.new", path) >= (int)sizeof(fresh))
 		return err_set(err, ERR_INVALID_ARGUMENT, 0,
 			       "socket path '%s' has more than %zu bytes", path, sizeof(fresh) - 5);
-	if (unix_address(fresh, &address, err) < 0 || make_parent(path, err) < 0 ||
+	if (unix_address(fresh, &address, err) < 0 || make_parent(path, gid, err) < 0 ||
 	    check_replaceable(path, err) < 0)
 		return -1;
 
@@ -73,7 +86,8 @@ int listener_open(const char *path, int *ret_fd, struct err *err)
 	if (fd < 0)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a socket");
 	unlink(fresh);
-	if (bind_private(fd, &address) < 0 || listen(fd, SOMAXCONN) < 0)
+	if (bind_private(fd, &address) < 0 || listen(fd, SOMAXCONN) < 0 ||
+	    share_with(fresh, gid) < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "listen on '%s'", path);
 	if (rename(fresh, path) < 0) {
 		int sys = errno;

@@ -5,6 +5,7 @@
 #include "agent/server/record.h"
 #include "agent/server/replay.h"
 #include "agent/server/worker.h"
+#include "agent/service/metrics.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
 #include "shared/base/text.h"
@@ -153,6 +154,9 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 	}
 	call->waiters = NULL;
 	recorder_add(server->recorder, call, err);
+	metrics_count(server->agent->metrics, call->target.service->descriptor->name,
+		      call->target.method->name, err ? err->code : ERR_OK,
+		      clock_now_us() - call->started_us);
 }
 
 /* --- late handlers -------------------------------------------------------------------------------- */
@@ -463,4 +467,9 @@ const char *server_private_path(const struct server *server, enum method_role ro
 size_t server_in_flight(const struct server *server)
 {
 	return server->in_flight;
+}
+
+unsigned server_pipes(const struct server *server, enum method_role role)
+{
+	return workers_pipes(server->doors[role].workers);
 }

@@ -22,5 +22,8 @@ void server_close(struct server *server);
 /* Path of the private listener of a role, for the gate: who comes in there has it. Borrowed. */
 const char *server_private_path(const struct server *server, enum method_role role);
 
+/* Connections of that role that nng holds; it frees one some time after its end. */
+unsigned server_pipes(const struct server *server, enum method_role role);
+
 /* Calls that have been read and not yet answered. */
 size_t server_in_flight(const struct server *server);

@@ -1,7 +1,8 @@
 #include "agent/server/watchdog.h"
 
+#include "agent/ask/probe.h"
 #include "agent/server/notify.h"
-#include "agent/server/probe.h"
+#include "node/v1/health.pb-c.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
 
@@ -42,8 +43,7 @@ static uint64_t accepted(const struct watchdog *watchdog)
 	return watchdog->config.accepted ? watchdog->config.accepted(watchdog->config.arg) : 0;
 }
 
-static void on_answer(void *arg, const struct Berth__Node__V1__HealthReply *reply,
-		      const struct err *err)
+static void on_answer(void *arg, const ProtobufCMessage *reply, const struct err *err)
 {
 	struct watchdog *watchdog = arg;
 
@@ -76,8 +76,8 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 	if (fresh)
 		watchdog->accepted = accepted(watchdog) + 1; /* its own */
 	watchdog->failed = true;                             /* until it is answered */
-	if (probe_ask(watchdog->probe, deadline_in_ms(every_ms), fresh, on_answer, watchdog, &err) <
-	    0)
+	if (probe_ask(watchdog->probe, &berth__node__v1__health__descriptor, "Check",
+		      deadline_in_ms(every_ms), fresh, on_answer, watchdog, &err) < 0)
 		log_note("watchdog: %s", err.msg);
 	sd_event_source_set_time_relative(source, (uint64_t)every_ms * 1000);
 	sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);

@@ -8,6 +8,7 @@
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -42,6 +43,7 @@ struct workers {
 	sd_event_source *source;
 	struct worker *all;
 	unsigned receiving, busy, sending;
+	atomic_uint pipes;
 
 	pthread_mutex_t lock;
 	struct worker *rung; /* whose operation has ended; newest first */
@@ -61,6 +63,20 @@ static void on_nng_done(void *arg)
 	pthread_mutex_unlock(&workers->lock);
 	if (first)
 		eventfd_write(workers->bell, 1);
+}
+
+/* On a thread of nng's, too. REM_POST comes for those alone that had ADD_PRE. */
+static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *arg)
+{
+	struct workers *workers = arg;
+
+	(void)pipe;
+	atomic_fetch_add(&workers->pipes, event == NNG_PIPE_EV_ADD_PRE ? 1 : -1);
+}
+
+unsigned workers_pipes(const struct workers *workers)
+{
+	return atomic_load(&workers->pipes);
 }
 
 static void receive(struct worker *w)
@@ -228,6 +244,10 @@ static int listen_on(struct workers *workers, const char *path, struct err *err)
 	workers->open = rv == 0;
 	if (rv == 0)
 		rv = nng_socket_set_size(workers->socket, NNG_OPT_RECVMAXSZ, WIRE_MAX_BYTES);
+	if (rv == 0)
+		rv = nng_pipe_notify(workers->socket, NNG_PIPE_EV_ADD_PRE, on_pipe, workers);
+	if (rv == 0)
+		rv = nng_pipe_notify(workers->socket, NNG_PIPE_EV_REM_POST, on_pipe, workers);
 	if (rv == 0)
 		rv = nng_listener_create(&listener, workers->socket, url);
 	if (rv == 0)

@@ -30,6 +30,9 @@ typedef void worker_request_fn(void *arg, struct worker *w, const uint8_t *bytes
 int workers_open(const char *path, struct sd_event *loop, worker_request_fn *fn, void *arg,
 		 struct workers **ret_workers, struct err *err);
 
+/* Connections that nng has and has not freed yet: its reaper takes its time. */
+unsigned workers_pipes(const struct workers *workers);
+
 /* Takes no more requests, runs the loop until every answer has left or 'by', and closes. Not from
  * within the loop. */
 void workers_close(struct workers *workers, struct deadline by);

@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 #include "agent/pods/freeze.h"
 #include "agent/service/call.h"
+#include "agent/service/metrics.h"
 #include "agent/service/monitor.h"
 #include "agent/service/node_facts.h"
 #include "shared/base/deadline.h"
@@ -132,6 +133,29 @@ static void health_version(Berth__Node__V1__Health_Service *self,
 	rep.runtime_version = (char *)health->runtime_version;
 	rep.cgroup_version = facts.cgroup_version;
 	rep.init = facts.init;
+	reply(&rep, call);
+}
+
+/* --- Metrics ---------------------------------------------------------------------------------- */
+
+static void health_metrics(Berth__Node__V1__Health_Service *self,
+			   const Berth__Node__V1__HealthMetricsRequest *req,
+			   Berth__Node__V1__HealthMetricsReply_Closure reply, void *call)
+{
+	Berth__Node__V1__HealthMetricsReply rep = BERTH__NODE__V1__HEALTH_METRICS_REPLY__INIT;
+	cleanup_with(text) struct text text = { 0 };
+	struct agent *agent = call_agent(call);
+	struct err err;
+
+	(void)self;
+	(void)req;
+	metrics_write(agent->metrics, agent, &text);
+	if (text_failed(&text)) {
+		err_oom(&err);
+		call_fail(call, &err);
+		return;
+	}
+	rep.text = (char *)text_str(&text);
 	reply(&rep, call);
 }
 

@@ -52,6 +52,7 @@ struct monitor {
 	bool is_busy[PART_COUNT]; /* a probe is under way */
 	unsigned awaited;         /* how many are */
 	int64_t unready_since_ms;
+	int64_t runtime_asked_us;
 	int64_t local_at_ms; /* last look at disk, memory, clock */
 	struct clock_watch watch;
 	struct waiter *waiters;
@@ -208,6 +209,7 @@ static void on_runtime(void *arg, const struct runtime_info *info, const struct 
 		part_set_error(&m->parts[PART_RUNTIME], err);
 	} else {
 		part_judge_runtime(&m->parts[PART_RUNTIME], info);
+		m->health.runtime_us = clock_now_us() - m->runtime_asked_us;
 		utf8_copy(m->runtime_name, sizeof(m->runtime_name),
 			  m->parts[PART_RUNTIME].state == PART_STATE_ABSENT ? "" : info->name);
 		utf8_copy(m->runtime_version, sizeof(m->runtime_version), info->version);
@@ -244,6 +246,7 @@ static void probe_others(struct monitor *m)
 	}
 	if (!m->is_busy[PART_RUNTIME]) {
 		probe_starts(m, PART_RUNTIME);
+		m->runtime_asked_us = clock_now_us();
 		runtime_get_info(m->agent->runtime, by, on_runtime, m);
 	}
 }

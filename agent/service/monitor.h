@@ -35,6 +35,7 @@ struct node_health {
 	size_t count;
 	const char *runtime_name; /* "" until it answered */
 	const char *runtime_version;
+	int64_t runtime_us; /* how long its last answer took; 0 until it answered */
 };
 
 typedef void monitor_ready_fn(void *arg, const struct err *err);

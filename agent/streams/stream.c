@@ -7,6 +7,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#define KEEP_MS 1000
+
 const uint8_t *stream_id(const struct stream *s)
 {
 	return s->id;
@@ -287,6 +289,16 @@ void stream_work(struct stream *s)
 	}
 }
 
+/* Who has just been answered in vain asks again at once; until then the session is nobody's to close. */
+static void stream_keep(struct stream *s, int64_t now_ms)
+{
+	int64_t idle_ms = s->streams->idle_ms;
+	int64_t least = now_ms - idle_ms + (idle_ms < KEEP_MS ? idle_ms : KEEP_MS);
+
+	if (s->touched_ms < least)
+		s->touched_ms = least;
+}
+
 int64_t stream_expire(struct stream *s, int64_t now_ms)
 {
 	struct stream_waiter *w, *next;
@@ -294,10 +306,12 @@ int64_t stream_expire(struct stream *s, int64_t now_ms)
 
 	DL_FOREACH_SAFE(s->waiters, w, next)
 	{
-		if (w->by.at_ms <= now_ms)
+		if (w->by.at_ms <= now_ms) {
 			answer(s, w);
-		else if (w->by.at_ms < first)
+			stream_keep(s, now_ms);
+		} else if (w->by.at_ms < first) {
 			first = w->by.at_ms;
+		}
 	}
 	return first;
 }
@@ -328,8 +342,10 @@ void stream_close(struct stream *s)
 	s->ops->close(s->source);
 	ring_release(&s->out);
 	free(s);
-	if (streams->count == 0)
+	if (streams->count == 0) {
 		sd_event_source_set_enabled(streams->timer, SD_EVENT_OFF);
+		streams_expect_bulk(false);
+	}
 }
 
 int stream_resize(struct stream *s, unsigned rows, unsigned columns, struct err *err)

@@ -79,6 +79,9 @@ void streams_wake_by(struct streams *streams, int64_t at_ms);
  * TOO_MANY_STREAMS. */
 int streams_make_room(struct streams *streams, struct err *err);
 
+/* Whether there are sessions, for malloc. */
+void streams_expect_bulk(bool bulk);
+
 /* stream.c: answers who can be answered, and tells the source that there is room. */
 void stream_work(struct stream *s);
 /* Answers the waiters whose time has come. The first deadline of the others, or INT64_MAX. */

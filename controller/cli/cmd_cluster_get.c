@@ -1,6 +1,7 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/invocation.h"
 #include "controller/cli/print.h"
+#include "shared/base/parse.h"
 
 #include <string.h>
 

@@ -140,7 +140,11 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	(void)err;
 	if (node->state != NODE_RUNNING)
 		return 0;
-	if (node_client(node, &client, &why) < 0 || ask_version(client, by, row, &why) < 0) {
+	if (node_client(node, &client, &why) == 0)
+		field_text(field_get(row, "agent"), "channel", client_channel_name(client));
+	else
+		client = NULL;
+	if (!client || ask_version(client, by, row, &why) < 0) {
 		field_text(field_get(row, "agent"), "state", "not answering");
 		field_text(field_get(row, "agent"), "message", why.msg);
 		return 0;

@@ -81,18 +81,3 @@ const char *field_str(struct json_object *object, const char *path)
 
 	return value ? json_object_get_string(value) : "";
 }
-
-int64_t time_parse_ns(const char *s)
-{
-	struct tm tm = { 0 };
-	const char *end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-	int64_t ns = 0, digit = NS_PER_S / 10;
-
-	if (end && *end == '.') {
-		for (end++; *end >= '0' && *end <= '9'; end++, digit /= 10)
-			ns += (*end - '0') * digit;
-	}
-	if (!end || strcmp(end, "Z") != 0)
-		return 0;
-	return (int64_t)timegm(&tm) * NS_PER_S + ns;
-}

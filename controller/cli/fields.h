@@ -23,9 +23,6 @@ struct json_object *field_get(struct json_object *object, const char *path);
 /* Its text, "" when it is absent or null. Borrowed. */
 const char *field_str(struct json_object *object, const char *path);
 
-/* RFC 3339 with 'Z' back to nanoseconds; 0 for anything else. */
-int64_t time_parse_ns(const char *s);
-
 static inline __attribute__((unused)) void cleanup_json_object(struct json_object **object)
 {
 	json_object_put(*object);

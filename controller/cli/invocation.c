@@ -104,7 +104,10 @@ int invocation_provider(struct invocation *inv, struct provider **ret_provider, 
 	const char *name = inv->opt->provider ? inv->opt->provider : env("BERTH_PROVIDER");
 
 	if (!inv->provider) {
-		if (provider_open(name, NULL, &inv->provider, err) < 0)
+		int rc = inv->opt->dry_run ? provider_open_to_plan(name, NULL, &inv->provider, err)
+					   : provider_open(name, NULL, &inv->provider, err);
+
+		if (rc < 0)
 			return -1;
 		provider_set_interrupt(inv->provider, inv->interrupt);
 	}

@@ -78,6 +78,21 @@ static int no_cluster(const struct invocation *inv, struct err *err)
 	return -1;
 }
 
+/* Gives all of 'list' the way to their agents. */
+static int set_channels(const struct invocation *inv, const struct node_list *list, struct err *err)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct node *node = list->items[i];
+
+		node->channel = (enum node_channel)inv->opt->channel;
+		if (node->relay.count == 0)
+			provider_relay_argv(node->provider, node->name, &node->relay);
+		if (strv_failed(&node->relay))
+			return err_oom(err);
+	}
+	return 0;
+}
+
 /* --- what the state directory remembers -------------------------------------------------------- */
 
 static bool may_use(const struct invocation *inv, const struct node *node)
@@ -219,7 +234,8 @@ int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist
 	if (names && check_words(names, err) < 0)
 		return -1;
 	if (invocation_provider(inv, &provider, err) < 0 ||
-	    provider_list(provider, cluster, inv->by, &all, err) < 0)
+	    provider_list(provider, cluster, inv->by, &all, err) < 0 ||
+	    set_channels(inv, &all, err) < 0)
 		return -1;
 	if (names && names->count) {
 		if (pick(inv, names, &all, &picked, err) < 0)
@@ -297,6 +313,8 @@ int nodes_select_words(struct invocation *inv, const struct strv *words,
 		return -1;
 	if (!known)
 		remember(inv, &list);
+	else if (set_channels(inv, &list, err) < 0)
+		return -1;
 	*ret_list = list;
 	list = (struct node_list){ 0 };
 	return 0;

@@ -34,6 +34,13 @@ const struct option_spec global_options[] = {
 	  OPTION_AT(progress),
 	  .choices = "auto plain json none",
 	  .help = "auto, plain, json or none (default: auto: steps on a terminal, else plain)" },
+	{ .name = "channel",
+	  .value = "WAY",
+	  .type = OPTION_CHOICE,
+	  OPTION_AT(channel),
+	  .choices = "auto ipc relay",
+	  .help = "way to the agents: auto, ipc or relay (default: auto: the node's socket, or the "
+		  "engine's exec where this host does not have it)" },
 	{ .name = "timeout",
 	  .value = "DUR",
 	  .type = OPTION_DURATION,

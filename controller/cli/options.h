@@ -24,6 +24,7 @@ struct options {
 	const char *image;
 	const char *role;
 	const char *observed;
+	const char *address;
 	const char *tag;
 	const char *base;
 	const char *kubelet;
@@ -44,6 +45,7 @@ struct options {
 	struct strv env;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
+	int channel;  /* enum node_channel */
 	struct strv labels;
 	struct strv mounts;
 	struct strv publish;
@@ -62,6 +64,8 @@ struct options {
 	bool dry_run;
 	bool all;
 	bool all_namespaces;
+	bool agent_tls;
+	bool authority;
 	bool retain;
 	bool allow_default_network;
 	bool force;

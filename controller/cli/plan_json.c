@@ -2,6 +2,7 @@
 
 #include "controller/config/report.h"
 #include "controller/config/yaml.h"
+#include "shared/base/parse.h"
 #include "shared/pod/hash.h"
 
 #include <errno.h>

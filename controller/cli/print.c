@@ -2,6 +2,7 @@
 
 #include "controller/cli/cell.h"
 #include "shared/base/deadline.h"
+#include "shared/base/parse.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,6 @@
 /* What the engine says of itself. */
 #include "controller/cluster/cluster.h"
-#include "controller/cluster/doctor_look.h"
-#include "controller/cluster/engine_check.h"
+#include "controller/cluster/doctor_judge.h"
 #include "controller/cluster/subnet.h"
 
 #include <stdio.h>
@@ -20,11 +19,6 @@ static bool skip_without_info(const struct look *look, struct doctor_check *chec
 
 static void check_engine(const struct look *look, struct doctor_check *check)
 {
-	static const struct cluster_config nothing;
-	cleanup_with(strv) struct strv warnings = { 0 };
-	struct engine_info info = look->info;
-	struct err err;
-
 	if (!look->provider) {
 		doctor_say(check, DOCTOR_FAIL, "nodes are containers that an engine runs",
 			   "install podman, or put it into PATH",
@@ -36,17 +30,7 @@ static void check_engine(const struct look *look, struct doctor_check *check)
 			   look->info_err.advice, "%s", look->info_err.msg);
 		return;
 	}
-	/* Of cgroups another check speaks. */
-	snprintf(info.cgroup, sizeof(info.cgroup), "v2");
-	if (engine_check(provider_name(look->provider), &info, &nothing, &warnings, &err) < 0)
-		doctor_say(check, DOCTOR_FAIL, "nodes cannot be made with it",
-			   *err.advice ? err.advice : "install a newer one", "%s", err.msg);
-	else if (warnings.count)
-		doctor_say(check, DOCTOR_WARN, "some of what was asked for will not hold",
-			   "install a newer one", "%s", warnings.items[0]);
-	else
-		doctor_say(check, DOCTOR_OK, "", "", "%s %s answers", provider_name(look->provider),
-			   look->info.version);
+	judge_engine_version(provider_name(look->provider), look->info.version, check);
 }
 
 static void check_runtime(const struct look *look, struct doctor_check *check)

@@ -40,6 +40,41 @@ static bool parse_version(const char *s, int ret[3])
 	return true;
 }
 
+static bool is_below(const int version[3], const int than[2])
+{
+	return version[0] < than[0] || (version[0] == than[0] && version[1] < than[1]);
+}
+
+void judge_engine_version(const char *engine, const char *version, struct doctor_check *check)
+{
+	static const struct {
+		const char *engine;
+		int oldest[2], good[2];
+	} known[] = {
+		{ "podman", { 4, 0 }, { 4, 3 } },
+		{ "docker", { 18, 9 }, { 20, 10 } },
+	};
+	int number[3];
+	bool is_version = parse_version(version, number);
+
+	for (size_t i = 0; is_version && i < ARRAY_LEN(known); i++) {
+		if (strcmp(known[i].engine, engine) != 0)
+			continue;
+		if (is_below(number, known[i].oldest)) {
+			doctor_say(check, DOCTOR_FAIL, "older ones answer in another form",
+				   "install a newer one", "%s %s is too old: %d.%02d is the oldest",
+				   engine, version, known[i].oldest[0], known[i].oldest[1]);
+			return;
+		}
+		if (is_below(number, known[i].good)) {
+			doctor_say(check, DOCTOR_WARN, "Berth is not tried with it",
+				   "install a newer one", "%s %s is old", engine, version);
+			return;
+		}
+	}
+	doctor_say(check, DOCTOR_OK, "", "", "%s %s answers", engine, version);
+}
+
 static const char *holes_of(const char *runtime, const int version[3])
 {
 	if (strcmp(runtime, "crun") == 0)

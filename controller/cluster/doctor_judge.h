@@ -4,6 +4,9 @@
  */
 #include "controller/cluster/doctor_look.h"
 
+/* The engine's version (CN-042). An engine that is not known here is taken as it is. */
+void judge_engine_version(const char *engine, const char *version, struct doctor_check *check);
+
 /* The first line of `runc --version` or `crun --version`; "" when it could not be had. Known holes
  * through which a container reaches its host are told (security-faults.md 1.6). */
 void judge_runtime_version(const char *line, struct doctor_check *check);

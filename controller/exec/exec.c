@@ -1,5 +1,4 @@
-#include "controller/exec/exec.h"
-
+#include "controller/exec/exec_impl.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/log.h"
 
@@ -7,8 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +15,10 @@
 #include <sys/syscall.h>
 #endif
 
-#define ERRS_MAX    ((size_t)64 * 1024)
 #define GRACE_MS    2000
 #define TICK_MS     50
 #define READ_CHUNK  ((size_t)64 * 1024)
 #define STDIN_PLACE "/tmp/berth-stdin-XXXXXX"
-
-extern char **environ;
-
-static atomic_uint started;
-
-unsigned exec_count(void)
-{
-	return atomic_load(&started);
-}
 
 /* One running program. */
 struct child {
@@ -48,21 +35,6 @@ static void child_release(struct child *c)
 	cleanup_fd_value(&c->pidfd);
 	cleanup_fd_value(&c->out);
 	cleanup_fd_value(&c->errs);
-}
-
-static int open_pipe(int ret_ends[2], struct err *err)
-{
-#ifdef __linux__
-	if (pipe2(ret_ends, O_CLOEXEC) < 0)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "cannot make a pipe");
-#else
-	if (pipe(ret_ends) < 0)
-		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "cannot make a pipe");
-	fcntl(ret_ends[0], F_SETFD, FD_CLOEXEC);
-	fcntl(ret_ends[1], F_SETFD, FD_CLOEXEC);
-#endif
-	fcntl(ret_ends[0], F_SETFL, O_NONBLOCK);
-	return 0;
 }
 
 /* The text goes through an unlinked file: a child that does not read it can neither block us nor
@@ -101,77 +73,24 @@ static int open_stdin(const struct exec_options *options, int *ret_fd, struct er
 	return 0;
 }
 
-/* A process group of its own, so that the whole of it can be ended and a Ctrl-C on the terminal
- * reaches only us; no signal blocked or ignored, whatever our threads do. */
-static int set_attributes(posix_spawnattr_t *attr)
-{
-	short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-	sigset_t none, all;
-
-#ifdef __APPLE__
-	flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
-#endif
-	sigemptyset(&none);
-	sigfillset(&all);
-	if (posix_spawnattr_setflags(attr, flags) || posix_spawnattr_setpgroup(attr, 0) ||
-	    posix_spawnattr_setsigmask(attr, &none) || posix_spawnattr_setsigdefault(attr, &all))
-		return -1;
-	return 0;
-}
-
-static int spawn(const struct strv *argv, int in, int out, int errs, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	int rc = ENOMEM;
-
-	if (posix_spawn_file_actions_init(&files))
-		return rc;
-	if (posix_spawnattr_init(&attr)) {
-		posix_spawn_file_actions_destroy(&files);
-		return rc;
-	}
-	if (set_attributes(&attr) == 0 &&
-	    posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO) == 0 &&
-	    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO) == 0 &&
-	    posix_spawn_file_actions_adddup2(&files, errs, STDERR_FILENO) == 0)
-		rc = posix_spawnp(ret_pid, argv->items[0], &files, &attr, argv->items, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	return rc;
-}
-
-static int spawn_failed(int sys, const char *program, struct err *err)
-{
-	if (sys == ENOENT) {
-		err_set(err, ERR_NOT_FOUND, 0, "no program '%s' in PATH", program);
-		return err_explain(err, "PROGRAM_NOT_FOUND", NULL);
-	}
-	if (sys == EACCES)
-		return err_set(err, ERR_PERMISSION_DENIED, sys, "cannot run '%s'", program);
-	return err_set(err, ERR_RESOURCE_EXHAUSTED, sys, "cannot start '%s'", program);
-}
-
 static int child_start(const struct strv *argv, const struct exec_options *options,
 		       struct child *ret_child, struct err *err)
 {
 	cleanup_fd int in = -1, out_r = -1, out_w = -1, errs_r = -1, errs_w = -1;
-	int ends[2], rc;
+	int ends[2];
 	pid_t pid;
 
-	if (open_stdin(options, &in, err) < 0 || open_pipe(ends, err) < 0)
+	if (open_stdin(options, &in, err) < 0 || exec_make_pipe(ends, err) < 0)
 		return -1;
 	out_r = ends[0];
 	out_w = ends[1];
-	if (open_pipe(ends, err) < 0)
+	if (exec_make_pipe(ends, err) < 0)
 		return -1;
 	errs_r = ends[0];
 	errs_w = ends[1];
 
-	rc = spawn(argv, in, out_w, errs_w, &pid);
-	if (rc)
-		return spawn_failed(rc, argv->items[0], err);
-	atomic_fetch_add(&started, 1);
+	if (exec_spawn(argv, in, out_w, errs_w, &pid, err) < 0)
+		return -1;
 	*ret_child = (struct child){ .pid = pid, .pidfd = -1 };
 	ret_child->out = take_fd(&out_r);
 	ret_child->errs = take_fd(&errs_r);
@@ -202,16 +121,6 @@ static void keep_head(struct text *t, const char *bytes, size_t len)
 	size_t room = EXEC_OUT_MAX - t->len;
 
 	text_add_bytes(t, bytes, len < room ? len : room);
-}
-
-static void keep_tail(struct text *t, const char *bytes, size_t len)
-{
-	text_add_bytes(t, bytes, len);
-	if (t->len > ERRS_MAX && t->data) {
-		memmove(t->data, t->data + t->len - ERRS_MAX, ERRS_MAX);
-		t->len = ERRS_MAX;
-		t->data[t->len] = '\0';
-	}
 }
 
 /* Reads what is there; closes the pipe at its end. */
@@ -255,7 +164,7 @@ static bool child_step(struct child *c, int interrupt_fd, struct deadline by,
 	poll(fds, ARRAY_LEN(fds), timeout);
 	ended = child_has_ended(c);
 	drain(&c->out, &result->out, keep_head);
-	drain(&c->errs, &result->errs, keep_tail);
+	drain(&c->errs, &result->errs, exec_keep_tail);
 	return ended;
 }
 

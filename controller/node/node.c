@@ -1,5 +1,6 @@
 #include "controller/node/node.h"
 
+#include "controller/client/channel_relay.h"
 #include "controller/client/client.h"
 
 #include <pthread.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 static const char *const role_names[] = {
 	[NODE_CONTROL_PLANE] = "control-plane",
@@ -94,6 +96,7 @@ void node_free(struct node *node)
 	free(node->ip6);
 	free(node->state_text);
 	free(node->run_dir);
+	strv_release(&node->relay);
 	free(node);
 }
 
@@ -140,6 +143,17 @@ struct node *node_list_find(const struct node_list *list, const char *name)
 	return NULL;
 }
 
+const struct node_port *node_tls_port(const struct node *node)
+{
+	for (size_t i = 0; i < node->port_count; i++) {
+		const struct node_port *port = &node->ports[i];
+
+		if (port->container_port == NODE_TLS_PORT && port->protocol == PORT_TCP)
+			return port;
+	}
+	return NULL;
+}
+
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err)
 {
 	struct sockaddr_un address;
@@ -157,15 +171,46 @@ int node_socket_path(const struct node *node, char *ret, size_t size, struct err
 	return 0;
 }
 
-int node_client(struct node *node, struct client **ret_client, struct err *err)
+static bool wants_relay(const struct node *node)
+{
+	if (node->channel != NODE_CHANNEL_AUTO)
+		return node->channel == NODE_CHANNEL_RELAY;
+	return node->relay.count && access(node->run_dir, X_OK) < 0;
+}
+
+static int open_relay(const struct node *node, struct client **ret_client, struct err *err)
+{
+	struct bridge *bridge;
+
+	if (node->relay.count == 0) {
+		err_set(err, ERR_UNIMPLEMENTED, 0, "%s has no relay to node '%s'", node->provider,
+			node->name);
+		return err_explain(err, "NO_RELAY", "Leave --channel out.");
+	}
+	if (channel_relay_open(&node->relay, &bridge, err) < 0)
+		return -1;
+	return client_open_bridge(bridge, node->name, ret_client, err);
+}
+
+static int open_socket(const struct node *node, struct client **ret_client, struct err *err)
 {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
+	if (node_socket_path(node, path, sizeof(path), err) < 0)
+		return -1;
+	return client_open(path, node->name, ret_client, err);
+}
+
+int node_client(struct node *node, struct client **ret_client, struct err *err)
+{
+	cleanup_with(client) struct client *client = NULL;
+
 	if (!node->client) {
-		if (node_socket_path(node, path, sizeof(path), err) < 0 ||
-		    client_open(path, node->name, &node->client, err) < 0 ||
-		    client_set_cluster(node->client, node->cluster, err) < 0)
+		if ((wants_relay(node) ? open_relay(node, &client, err)
+				       : open_socket(node, &client, err)) < 0 ||
+		    client_set_cluster(client, node->cluster, err) < 0)
 			return -1;
+		node->client = TAKE(client);
 	}
 	*ret_client = node->client;
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include "shared/base/cleanup.h"
 #include "shared/base/err.h"
+#include "shared/base/text.h"
 #include "shared/pod/request.h"
 
 #include <stdbool.h>
@@ -25,6 +26,10 @@ enum node_state {
 	NODE_STOPPED,
 	NODE_ERROR,
 };
+
+/* The way to the agent. NODE_CHANNEL_AUTO: its socket where this host has the node's directory, else the
+ * relay. */
+enum node_channel { NODE_CHANNEL_AUTO, NODE_CHANNEL_IPC, NODE_CHANNEL_RELAY };
 
 struct node_port {
 	char *host;
@@ -48,7 +53,9 @@ struct node {
 	char *run_dir;      /* host side of the node's /run/berth */
 	struct node_port *ports;
 	size_t port_count;
-	int index;             /* place in the cluster, from 1; 0: unknown (CN-081) */
+	int index; /* place in the cluster, from 1; 0: unknown (CN-081) */
+	enum node_channel channel;
+	struct strv relay; /* how its engine starts a relay; empty: it cannot, or nobody asked it */
 	struct client *client; /* lazily; use node_client() */
 };
 
@@ -79,8 +86,13 @@ static inline __attribute__((unused)) void cleanup_node_list(struct node_list *l
 /* Borrowed, or NULL. */
 struct node *node_list_find(const struct node_list *list, const char *name);
 
-/* The client of the node's agent, opened on first use; borrowed, lives as long as the node. */
+/* The client of the node's agent, opened on first use; borrowed, lives as long as the node.
+ * ERR_UNIMPLEMENTED, reason NO_RELAY: a relay is wanted and the engine has none. */
 int node_client(struct node *node, struct client **ret_client, struct err *err);
+
+/* Where the agent's front is published; NULL: nowhere, or the engine was not asked. Borrowed. */
+#define NODE_TLS_PORT 7443
+const struct node_port *node_tls_port(const struct node *node);
 
 /* "<run_dir>/agent.sock"; ERR_INVALID_ARGUMENT when it does not fit a sockaddr_un. */
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err);

@@ -3,6 +3,7 @@
 #include "shared/base/parse.h"
 
 #include <fcntl.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -97,6 +98,45 @@ static bool has_cap_sys_resource(const char *root)
 	return strtoull(line + strlen("\nCapEff:"), NULL, 16) >> CAP_SYS_RESOURCE_BIT & 1;
 }
 
+/* CN-022: v1 has one file; on v2 the root cgroup has none, but any child shows it. */
+static bool has_swap_limit(const char *root)
+{
+	char pattern[PATH_MAX];
+	glob_t found;
+	bool has;
+
+	if (exists(root, "/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"))
+		return true;
+	snprintf(pattern, sizeof(pattern), "%s/sys/fs/cgroup/*/memory.swap.max", root);
+	has = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+	if (has)
+		globfree(&found);
+	return has;
+}
+
+/* CN-023: v1 has the file, on v2 the controller is enough. */
+static bool has_cpu_quota(const char *root)
+{
+	char controllers[256];
+
+	if (exists(root, "/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
+		return true;
+	return host_file_read(root, "/sys/fs/cgroup/cgroup.controllers", controllers,
+			      sizeof(controllers)) &&
+	       host_has_word(controllers, "cpu");
+}
+
+bool host_has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *s = strstr(list, word); s; s = strstr(s + 1, word)) {
+		if ((s == list || s[-1] == ' ') && (s[len] == ' ' || !s[len]))
+			return true;
+	}
+	return false;
+}
+
 void host_facts_read_below(const char *root, const char *path, struct host_facts *ret)
 {
 	*ret = (struct host_facts){
@@ -106,7 +146,11 @@ void host_facts_read_below(const char *root, const char *path, struct host_facts
 		.has_runc = host_has_program(path, "runc"),
 		.has_crun = host_has_program(path, "crun"),
 		.has_modules = exists(root, "/lib/modules"),
+		.has_nixos_modules = exists(root, "/run/current-system/kernel-modules/lib/modules"),
 		.has_fuse = exists(root, "/dev/fuse"),
+		.has_mapper = exists(root, "/dev/mapper"),
+		.has_swap_limit = has_swap_limit(root),
+		.has_cpu_quota = has_cpu_quota(root),
 		.rootless = geteuid() != 0,
 		.nofile_hard = hard_limit(RLIMIT_NOFILE),
 		.nproc_hard = nproc_limit(root),
@@ -124,6 +168,8 @@ void host_facts_read(struct host_facts *ret)
 				    .has_systemd = true,
 				    .has_crun = true,
 				    .has_modules = true,
+				    .has_swap_limit = true,
+				    .has_cpu_quota = true,
 				    .nofile_hard = -1,
 				    .nproc_hard = -1,
 				    .can_raise_limits = true };

@@ -16,3 +16,6 @@ bool host_number_read(const char *root, const char *path, int64_t *ret);
 
 /* Where 'program' is in 'path'; false when nowhere. */
 bool host_has_program(const char *path, const char *program);
+
+/* Whether 'word' is one of the blank-separated words of 'list'. */
+bool host_has_word(const char *list, const char *word);

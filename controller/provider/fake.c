@@ -9,6 +9,7 @@
  */
 #include "controller/config/cluster_config.h"
 #include "controller/provider/fake_record.h"
+#include "controller/provider/oci_cli.h"
 #include "controller/provider/provider_impl.h"
 #include "shared/base/parse.h"
 
@@ -367,8 +368,15 @@ static int fake_info(struct provider *p, struct deadline by, struct engine_info 
 	return 0;
 }
 
+/* A program that tests put into PATH. */
+static void fake_relay_argv(const char *node, struct strv *argv)
+{
+	oci_add_relay(argv, "berth-fake-engine", node);
+}
+
 const struct provider_ops fake_ops = {
 	.name = "fake",
+	.relay_argv = fake_relay_argv,
 	.open = fake_open,
 	.close = fake_close,
 	.has_agents = fake_has_agents,

@@ -1,14 +1,15 @@
 #include "controller/provider/oci_cli.h"
 
-#include "controller/config/cluster_config.h"
+#include "controller/provider/oci_parse.h"
 #include "shared/base/log.h"
-#include "shared/base/version.h"
 
-#include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define JSON_DEPTH 64
+#define ASK_MS     19000
+#define ASK_TRIES  5
 
 static int not_run(const char *program, struct err *err)
 {
@@ -53,13 +54,6 @@ int oci_run(struct provider *p, const struct strv *argv, struct deadline by,
 	return 0;
 }
 
-static int garbled(const char *why, struct err *err)
-{
-	err_set(err, ERR_DATA_LOSS, 0, "cannot make sense of the engine's answer: %s", why);
-	return err_explain(err, "ENGINE_ANSWER_GARBLED",
-			   "see whether the engine's version is supported with 'berth doctor'");
-}
-
 /* Only blanks may stand behind the value. */
 static bool only_blanks(const char *s, size_t len)
 {
@@ -79,7 +73,7 @@ int oci_json_parse(const char *text, size_t len, enum json_type type, struct jso
 	size_t end;
 
 	if (len >= EXEC_OUT_MAX)
-		return garbled("it is longer than 16 MiB", err);
+		return oci_garbled("it is longer than 16 MiB", err);
 	tokener = json_tokener_new_ex(JSON_DEPTH);
 	if (!tokener)
 		return err_oom(err);
@@ -91,73 +85,75 @@ int oci_json_parse(const char *text, size_t len, enum json_type type, struct jso
 
 	if (why != json_tokener_success || !only_blanks(text + end, len - end)) {
 		json_object_put(json);
-		return garbled(why == json_tokener_success    ? "something stands behind the JSON"
-			       : why == json_tokener_continue ? "the JSON ends too early"
-							      : json_tokener_error_desc(why),
-			       err);
+		return oci_garbled(why == json_tokener_success ? "something stands behind the JSON"
+				   : why == json_tokener_continue ? "the JSON ends too early"
+								  : json_tokener_error_desc(why),
+				   err);
 	}
 	if (!json_object_is_type(json, type)) {
 		json_object_put(json);
-		return garbled("not the JSON type it should be", err);
+		return oci_garbled("not the JSON type it should be", err);
 	}
 	*ret_json = json;
 	return 0;
 }
 
-int oci_run_json(struct provider *p, const struct strv *argv, enum json_type type,
-		 struct deadline by, struct json_object **ret_json, struct err *err)
+struct deadline oci_ask_deadline(struct deadline by)
 {
-	cleanup_with(exec_result) struct exec_result result = { 0 };
-
-	if (oci_run(p, argv, by, &result, err) < 0)
-		return -1;
-	return oci_json_parse(text_str(&result.out), result.out.len, type, ret_json, err);
+	return deadline_min(by, deadline_in_ms(ASK_MS));
 }
 
-void oci_add_labels(struct strv *argv, const struct node_spec *spec)
+int oci_ask(struct provider *p, const struct strv *argv, struct deadline by,
+	    struct exec_result *ret_result, struct err *err)
 {
-	strv_addf(argv, "--label=" OCI_LABEL_CLUSTER "=%s", spec->cluster);
-	strv_addf(argv, "--label=" OCI_LABEL_NODE "=%s", spec->name);
-	strv_addf(argv, "--label=" OCI_LABEL_ROLE "=%s", node_role_name(spec->role));
-	strv_addf(argv, "--label=" OCI_LABEL_INDEX "=%d", spec->index);
-	if (*spec->ip)
-		strv_addf(argv, "--label=" OCI_LABEL_IP "=%s", spec->ip);
-	strv_addf(argv, "--label=" OCI_LABEL_RUN_DIR "=%s", spec->run_dir);
-	strv_add(argv, "--label=" OCI_LABEL_CREATED_BY "=" OCI_CREATED_BY);
-	strv_addf(argv, "--label=" OCI_LABEL_VERSION "=%s", version_number());
-	for (size_t i = 0; spec->labels && i < spec->labels->count; i++)
-		strv_addf(argv, "--label=" OCI_LABEL_OF_NODE "%s=%s", spec->labels->items[i].key,
-			  spec->labels->items[i].value);
-}
-
-static int by_key(const void *a, const void *b)
-{
-	return strcmp(((const struct kv *)a)->key, ((const struct kv *)b)->key);
-}
-
-void oci_add_env(struct strv *argv, const char *engine, const struct node_spec *spec)
-{
-	const struct kv own[] = {
-		{ (char *)"BERTH_CLUSTER", (char *)spec->cluster },
-		{ (char *)"BERTH_NODE", (char *)spec->name },
-		{ (char *)"BERTH_ROLE", (char *)node_role_name(spec->role) },
-		{ (char *)"container", (char *)engine },
-		{ (char *)"KUBECONFIG", (char *)"/etc/kubernetes/admin.conf" },
-	};
-	size_t own_count = ARRAY_LEN(own) - (spec->role != NODE_CONTROL_PLANE);
-	size_t more = spec->env ? spec->env->count : 0;
-	cleanup_free struct kv *all = calloc(own_count + more, sizeof(*all));
-
-	if (!all) {
-		argv->failed = true;
-		return;
+	by = oci_ask_deadline(by);
+	for (int tries = 1;; tries++) {
+		if (oci_run(p, argv, by, ret_result, err) == 0)
+			return 0;
+		if (err->code != ERR_NOT_FOUND || tries == ASK_TRIES)
+			return -1;
 	}
-	memcpy(all, own, own_count * sizeof(*all));
-	if (more)
-		memcpy(all + own_count, spec->env->items, more * sizeof(*all));
-	qsort(all, own_count + more, sizeof(*all), by_key);
-	for (size_t i = 0; i < own_count + more; i++)
-		strv_addf(argv, "--env=%s=%s", all[i].key, all[i].value);
+}
+
+bool oci_wait(struct provider *p, int64_t ms, struct deadline by)
+{
+	struct pollfd pfd = { .fd = p->interrupt ? p->interrupt->fd : -1, .events = POLLIN };
+
+	return poll(&pfd, 1, deadline_poll_ms(deadline_min(by, deadline_in_ms(ms)))) == 0;
+}
+
+void oci_add_words(struct strv *argv, const char *const *words)
+{
+	for (; *words; words++)
+		strv_add(argv, *words);
+}
+
+const struct oci_flavour *oci_flavour(const struct provider *p)
+{
+	return ((const struct oci_provider *)p)->flavour;
+}
+
+int oci_open(const struct provider_ops *ops, const struct oci_flavour *flavour,
+	     const struct host_facts *facts, struct provider **ret_provider, struct err *err)
+{
+	struct oci_provider *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_oom(err);
+	p->flavour = flavour;
+	p->base.ops = ops;
+	p->base.facts = *facts;
+	p->base.engine.memory_limit = true;
+	p->base.engine.swap_limit = true;
+	p->base.engine.cpu_limit = true;
+	p->base.engine.remote = !OCI_SHARES_KERNEL;
+	*ret_provider = &p->base;
+	return 0;
+}
+
+void oci_close(struct provider *p)
+{
+	free(p);
 }
 
 const char *oci_protocol_name(enum port_protocol protocol)
@@ -169,56 +165,6 @@ const char *oci_protocol_name(enum port_protocol protocol)
 		return "sctp";
 	default:
 		return "tcp";
-	}
-}
-
-void oci_add_ports(struct strv *argv, const char *any_port, const struct node_spec *spec)
-{
-	for (size_t i = 0; i < spec->port_count; i++) {
-		const struct port_mapping *m = &spec->ports[i];
-		const char *host =
-			m->listen_address && *m->listen_address ? m->listen_address : "127.0.0.1";
-		bool v6 = strchr(host, ':') != NULL;
-		char port[16];
-
-		snprintf(port, sizeof(port), "%d", m->host_port);
-		strv_addf(argv, "--publish=%s%s%s:%s:%d/%s", v6 ? "[" : "", host, v6 ? "]" : "",
-			  m->host_port > 0 ? port : any_port, m->container_port,
-			  oci_protocol_name(m->protocol));
-	}
-}
-
-static const char *propagation_option(enum mount_propagation propagation)
-{
-	switch (propagation) {
-	case MOUNT_BIDIRECTIONAL:
-		return "rshared";
-	case MOUNT_HOST_TO_CONTAINER:
-		return "rslave";
-	default:
-		return NULL;
-	}
-}
-
-void oci_add_mounts(struct strv *argv, const struct node_spec *spec)
-{
-	for (size_t i = 0; i < spec->mount_count; i++) {
-		const struct mount_config *m = &spec->mounts[i];
-		const char *options[] = { m->readonly ? "ro" : NULL,
-					  m->selinux_relabel ? "Z" : NULL,
-					  propagation_option(m->propagation) };
-		cleanup_with(text) struct text word = { 0 };
-		char separator = ':';
-
-		text_addf(&word, "--volume=%s:%s", m->host_path, m->container_path);
-		for (size_t k = 0; k < ARRAY_LEN(options); k++) {
-			if (!options[k])
-				continue;
-			text_addf(&word, "%c%s", separator, options[k]);
-			separator = ',';
-		}
-		strv_add(argv, text_str(&word));
-		argv->failed |= text_failed(&word);
 	}
 }
 
@@ -252,6 +198,14 @@ static char *plain_text(const char *console)
 	return text_take(&plain);
 }
 
+void oci_add_relay(struct strv *argv, const char *program, const char *node)
+{
+	const char *const words[] = { program, "exec", "--interactive", node, "berthd", "relay" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		strv_add(argv, words[i]);
+}
+
 char *oci_console_tail(const char *console, unsigned lines)
 {
 	cleanup_free char *plain = plain_text(console);
@@ -264,6 +218,18 @@ char *oci_console_tail(const char *console, unsigned lines)
 			break;
 	}
 	return strdup(s);
+}
+
+char *oci_console(struct provider *p, const char *node, struct deadline by)
+{
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+	cleanup_with(strv) struct strv argv = { 0 };
+	struct err ignored;
+
+	oci_add_words(&argv, OCI_WORDS(p->ops->program, "logs", "--tail=20", "--", node));
+	if (oci_run(p, &argv, by, &result, &ignored) < 0)
+		return strdup("");
+	return oci_console_tail(text_str(&result.out), 4);
 }
 
 enum node_state oci_state(const char *word)
@@ -285,15 +251,4 @@ enum node_state oci_state(const char *word)
 			return states[i].state;
 	}
 	return NODE_UNKNOWN;
-}
-
-const char *oci_json_text(struct json_object *object, const char *key)
-{
-	struct json_object *member;
-
-	if (!json_object_is_type(object, json_type_object) ||
-	    !json_object_object_get_ex(object, key, &member) ||
-	    !json_object_is_type(member, json_type_string))
-		return "";
-	return json_object_get_string(member);
 }

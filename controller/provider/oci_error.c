@@ -1,9 +1,10 @@
 #include "controller/provider/oci_cli.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* One complaint: the engine's words (both must occur, case ignored), and what they mean. The first
- * that fits counts, so the narrow ones stand before the wide ones. */
+/* One complaint: the engine's words (both must occur in one line, case ignored), and what they mean. The
+ * first that fits counts, so the narrow ones stand before the wide ones. */
 struct complaint {
 	const char *words;
 	const char *also;
@@ -20,6 +21,13 @@ struct complaint {
 #define ENGINE_ADVICE  "start the engine, then see 'berth doctor'"
 #define LIMIT_ADVICE   "raise the hard limits of this shell, then see 'berth doctor'"
 #define CGROUP_ADVICE  "see 'berth doctor' for what this host's cgroups lack"
+#define ARCH_ADVICE    "use an image that was built for this host"
+#define MEMORY_ADVICE  "give a node at least 512 MiB"
+#define GPU_ADVICE     "install the GPU's driver and container toolkit on the engine's host"
+#define IPV6_ADVICE    "use ipFamily: ipv4, or enable IPv6 in the kernel"
+#define VERSION_ADVICE "install matching versions of docker's client and engine"
+#define DOCKER_ADVICE  "start dockerd, or see that DOCKER_HOST names the right one"
+#define PODMAN_ADVICE  "start its service, or see that CONTAINER_HOST names the right one"
 #define INOTIFY_ADVICE "raise fs.inotify.max_user_instances, then see 'berth doctor'"
 
 static const struct complaint complaints[] = {
@@ -29,6 +37,39 @@ static const struct complaint complaints[] = {
 	  IMAGE_ADVICE },
 	{ "no space left on device", NULL, ERR_RESOURCE_EXHAUSTED, "NO_SPACE", "the disk is full",
 	  "free disk space: unused images, volumes and containers are the usual cause" },
+	{ "cannot be used on this platform", NULL, ERR_FAILED_PRECONDITION, "WINDOWS_CONTAINERS",
+	  "the engine runs containers of another system", "switch the engine to Linux containers" },
+	{ "no matching manifest for windows", NULL, ERR_FAILED_PRECONDITION, "WINDOWS_CONTAINERS",
+	  "the engine runs Windows containers", "switch the engine to Linux containers" },
+	{ "does not match the specified platform", NULL, ERR_FAILED_PRECONDITION,
+	  "IMAGE_WRONG_ARCH", "the image is for another kind of processor", ARCH_ADVICE },
+	{ "exec format error", NULL, ERR_FAILED_PRECONDITION, "IMAGE_WRONG_ARCH",
+	  "the image is for another kind of processor", ARCH_ADVICE },
+	{ "range of cpus is from", NULL, ERR_OUT_OF_RANGE, "TOO_MANY_CPUS",
+	  "more CPUs were asked for than there are", "ask for fewer CPUs" },
+	{ "minimum memory limit allowed", NULL, ERR_OUT_OF_RANGE, "MEMORY_TOO_SMALL",
+	  "the memory limit is too small", MEMORY_ADVICE },
+	{ "unable to set memory limit to", NULL, ERR_OUT_OF_RANGE, "MEMORY_TOO_SMALL",
+	  "the memory limit is too small", MEMORY_ADVICE },
+	{ "unresolvable cdi devices", NULL, ERR_NOT_FOUND, "GPU_NOT_FOUND",
+	  "the engine finds no such GPU", GPU_ADVICE },
+	{ "could not select device driver", NULL, ERR_NOT_FOUND, "GPU_NOT_FOUND",
+	  "the engine finds no such GPU", GPU_ADVICE },
+	{ "/dev/kfd", "no such file or directory", ERR_NOT_FOUND, "GPU_NOT_FOUND",
+	  "the engine finds no such GPU", GPU_ADVICE },
+	{ "/dev/dri", "no such file or directory", ERR_NOT_FOUND, "GPU_NOT_FOUND",
+	  "the engine finds no such GPU", GPU_ADVICE },
+	{ "relabel", "not allowed", ERR_INVALID_ARGUMENT, "RELABEL_REFUSED",
+	  "a system directory must not be relabelled for SELinux",
+	  "leave selinuxRelabel out for this mount" },
+	{ "cannot read ipv6 setup for bridge", NULL, ERR_FAILED_PRECONDITION, "IPV6_UNAVAILABLE",
+	  "this host has no IPv6", IPV6_ADVICE },
+	{ "is ipv6 enabled in the kernel", NULL, ERR_FAILED_PRECONDITION, "IPV6_UNAVAILABLE",
+	  "this host has no IPv6", IPV6_ADVICE },
+	{ "ip6tables", "can't initialize", ERR_FAILED_PRECONDITION, "IPV6_UNAVAILABLE",
+	  "this host has no IPv6", IPV6_ADVICE },
+	{ "unknown flag: --ipv6", NULL, ERR_FAILED_PRECONDITION, "IPV6_UNAVAILABLE",
+	  "the engine is too old for IPv6", IPV6_ADVICE },
 	{ "failed to allocate gateway", "already in use", ERR_ALREADY_EXISTS, "GATEWAY_TAKEN",
 	  "the gateway's address is taken", SUBNET_ADVICE },
 	{ "is already used on the host or by another config", NULL, ERR_ALREADY_EXISTS,
@@ -43,14 +84,25 @@ static const struct complaint complaints[] = {
 	  "the node's address is taken", "remove the container that has it" },
 	{ "not in any subnet", NULL, ERR_INVALID_ARGUMENT, "IP_OUTSIDE_SUBNET",
 	  "the node's address does not belong to its network", NULL },
+	{ "does not belong to any of this network's subnets", NULL, ERR_INVALID_ARGUMENT,
+	  "IP_OUTSIDE_SUBNET", "the node's address does not belong to its network", NULL },
+	{ "no available network", NULL, ERR_ALREADY_EXISTS, "SUBNET_TAKEN",
+	  "the engine finds no free subnet", SUBNET_ADVICE },
+	{ "could not find an available, non-overlapping", NULL, ERR_ALREADY_EXISTS, "SUBNET_TAKEN",
+	  "the engine finds no free subnet", SUBNET_ADVICE },
 	{ "cannot listen on the", NULL, ERR_ALREADY_EXISTS, "PORT_IN_USE", "a host port is taken",
 	  PORT_ADVICE },
 	{ "port is already allocated", NULL, ERR_ALREADY_EXISTS, "PORT_IN_USE",
 	  "a host port is taken", PORT_ADVICE },
 	{ "bind", "address already in use", ERR_ALREADY_EXISTS, "PORT_IN_USE",
 	  "a host port is taken", PORT_ADVICE },
+	{ "ports are not available", NULL, ERR_ALREADY_EXISTS, "PORT_IN_USE",
+	  "a host port is taken", PORT_ADVICE },
 	{ "name", "already in use", ERR_ALREADY_EXISTS, "NAME_IN_USE",
 	  "another container has this name", NAME_ADVICE },
+	/* docker has no other words for a node's address. */
+	{ "address already in use", NULL, ERR_ALREADY_EXISTS, "IP_IN_USE",
+	  "the node's address is taken", "remove the container that has it" },
 	{ "network already exists", NULL, ERR_ALREADY_EXISTS, "NETWORK_EXISTS",
 	  "a network of this name exists", "somebody else may be creating this cluster" },
 	{ "network", "already exists", ERR_ALREADY_EXISTS, "NETWORK_EXISTS",
@@ -72,6 +124,30 @@ static const struct complaint complaints[] = {
 	  NULL },
 	{ "can only kill running containers", NULL, ERR_FAILED_PRECONDITION, "NODE_NOT_RUNNING",
 	  "the node does not run", NULL },
+	{ "is ambiguous", "matches found", ERR_ABORTED, "NETWORK_AMBIGUOUS",
+	  "there are two networks of this name", "remove one of them by its id, then try again" },
+	{ "client version", "too new", ERR_FAILED_PRECONDITION, "ENGINE_TOO_OLD",
+	  "the engine is older than its client can talk to", VERSION_ADVICE },
+	{ "client version", "too old", ERR_FAILED_PRECONDITION, "ENGINE_TOO_OLD",
+	  "the engine's client is older than the engine can talk to", VERSION_ADVICE },
+	{ "requires api version", NULL, ERR_FAILED_PRECONDITION, "ENGINE_TOO_OLD",
+	  "the engine is too old", VERSION_ADVICE },
+	{ "permission denied", "docker daemon socket", ERR_PERMISSION_DENIED,
+	  "ENGINE_NOT_PERMITTED", "this user may not talk to docker",
+	  "join the group 'docker' and log in again, or run as root" },
+	{ "permission denied", "docker api at", ERR_PERMISSION_DENIED, "ENGINE_NOT_PERMITTED",
+	  "this user may not talk to docker",
+	  "join the group 'docker' and log in again, or run as root" },
+	{ "is the docker daemon running", NULL, ERR_UNAVAILABLE, "ENGINE_NOT_ANSWERING",
+	  "the engine does not answer", DOCKER_ADVICE },
+	{ "error during connect", NULL, ERR_UNAVAILABLE, "ENGINE_NOT_ANSWERING",
+	  "the engine does not answer", DOCKER_ADVICE },
+	{ "failed to connect to the docker api", NULL, ERR_UNAVAILABLE, "ENGINE_NOT_ANSWERING",
+	  "the engine does not answer", DOCKER_ADVICE },
+	{ "unable to resolve docker endpoint", NULL, ERR_NOT_FOUND, "CONTEXT_NOT_FOUND",
+	  "the docker context is not there", "see 'docker context ls', or unset DOCKER_CONTEXT" },
+	{ "unable to connect to podman", NULL, ERR_UNAVAILABLE, "ENGINE_NOT_ANSWERING",
+	  "the engine does not answer", PODMAN_ADVICE },
 	{ "is not running", NULL, ERR_FAILED_PRECONDITION, "NODE_NOT_RUNNING",
 	  "the node does not run", NULL },
 	{ "container state improper", NULL, ERR_FAILED_PRECONDITION, "NODE_STATE_IMPROPER",
@@ -84,8 +160,6 @@ static const struct complaint complaints[] = {
 	  "crun does not work with this host's cgroups", "install runc: Berth then uses it" },
 	{ "cgroup controller", "not available", ERR_FAILED_PRECONDITION,
 	  "CGROUP_CONTROLLER_MISSING", "a cgroup controller is missing", CGROUP_ADVICE },
-	{ "range of cpus is from", NULL, ERR_OUT_OF_RANGE, "TOO_MANY_CPUS",
-	  "more CPUs were asked for than there are", NULL },
 	{ "too many open files", NULL, ERR_RESOURCE_EXHAUSTED, "INOTIFY_LIMIT",
 	  "the host ran out of open files or inotify instances", INOTIFY_ADVICE },
 	{ "oci runtime", "not found", ERR_FAILED_PRECONDITION, "RUNTIME_MISSING",
@@ -94,6 +168,8 @@ static const struct complaint complaints[] = {
 	  "the engine does not answer", ENGINE_ADVICE },
 	{ "connection refused", NULL, ERR_UNAVAILABLE, "ENGINE_NOT_ANSWERING",
 	  "the engine does not answer", ENGINE_ADVICE },
+	{ "bind source path does not exist", NULL, ERR_NOT_FOUND, "MOUNT_SOURCE_NOT_FOUND",
+	  "a directory to be mounted does not exist", "create it first" },
 	{ "statfs", "no such file or directory", ERR_NOT_FOUND, "MOUNT_SOURCE_NOT_FOUND",
 	  "a directory to be mounted does not exist", "create it first" },
 	{ "newuidmap", NULL, ERR_FAILED_PRECONDITION, "ROOTLESS_NOT_SET_UP",
@@ -107,48 +183,90 @@ static const struct complaint complaints[] = {
 	  "the engine was not permitted to do it", "run as root, or see 'berth doctor'" },
 };
 
-static const struct complaint *find(const char *text)
+/* What the programs put in front of the engine's words. */
+static size_t prefix_length(const char *line, size_t len)
 {
-	for (size_t i = 0; i < ARRAY_LEN(complaints); i++) {
-		const struct complaint *c = &complaints[i];
+	static const char *const prefixes[] = { "Error: ", "docker: ",
+						"Error response from daemon: " };
+	size_t past = 0;
 
-		if (strcasestr(text, c->words) && (!c->also || strcasestr(text, c->also)))
-			return c;
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		size_t n = strlen(prefixes[i]);
+
+		if (len - past >= n && strncmp(line + past, prefixes[i], n) == 0) {
+			past += n;
+			i = (size_t)-1;
+		}
+	}
+	return past;
+}
+
+/* Lines that say nothing of their own: docker ends with how to get help, or with an exit code. */
+static bool is_noise(const char *line, size_t len)
+{
+	static const char *const noise[] = { "Run 'docker ", "See 'docker ", "exit status ",
+					     "Error: failed to start containers: " };
+
+	for (size_t i = 0; i < ARRAY_LEN(noise); i++) {
+		size_t n = strlen(noise[i]);
+
+		if (len >= n && strncmp(line, noise[i], n) == 0)
+			return true;
+	}
+	return len == 0;
+}
+
+/* The complaint as lines, noise and prefixes left out. */
+static void split(const char *text, struct strv *lines)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\r\n"), past;
+		const char *next = text + len + strspn(text + len, "\r\n");
+
+		while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+			len--;
+		past = prefix_length(text, len);
+		if (!is_noise(text, len))
+			strv_addf(lines, "%.*s", (int)(len - past), text + past);
+		text = next;
+	}
+}
+
+static const char *line_with(const struct strv *lines, const struct complaint *c)
+{
+	for (size_t i = lines->count; i > 0; i--) {
+		const char *line = lines->items[i - 1];
+
+		if (strcasestr(line, c->words) && (!c->also || strcasestr(line, c->also)))
+			return line;
 	}
 	return NULL;
 }
 
-/* The last line says what went wrong; the ones before it are warnings. Without "Error: ". */
-static const char *last_line(const char *text, size_t *ret_len)
+/* What is not known is told by its last line: those before it are warnings. */
+static int unknown(const char *program, const struct strv *lines, int exit_code, struct err *err)
 {
-	size_t end = strlen(text), begin;
-
-	while (end > 0 && strchr("\r\n\t ", text[end - 1]))
-		end--;
-	begin = end;
-	while (begin > 0 && text[begin - 1] != '\n')
-		begin--;
-	if (strncmp(text + begin, "Error: ", 7) == 0)
-		begin += 7;
-	*ret_len = end - begin < 300 ? end - begin : 300;
-	return text + begin;
+	if (lines->count)
+		err_set(err, ERR_UNKNOWN, 0, "%.300s (exit code %d)",
+			lines->items[lines->count - 1], exit_code);
+	else
+		err_set(err, ERR_UNKNOWN, 0, "'%s' failed with exit code %d", program, exit_code);
+	return err_explain(err, "ENGINE_FAILED", NULL);
 }
 
 int oci_error(const char *program, const char *complaint, int exit_code, struct err *err)
 {
-	size_t len;
-	const char *line = last_line(complaint, &len);
-	const struct complaint *c = find(complaint);
+	cleanup_with(strv) struct strv lines = { 0 };
 
-	if (!c) {
-		if (!len)
-			err_set(err, ERR_UNKNOWN, 0, "'%s' failed with exit code %d", program,
-				exit_code);
-		else
-			err_set(err, ERR_UNKNOWN, 0, "%.*s (exit code %d)", (int)len, line,
-				exit_code);
-		return err_explain(err, "ENGINE_FAILED", NULL);
+	split(complaint, &lines);
+	for (size_t i = 0; i < ARRAY_LEN(complaints); i++) {
+		const struct complaint *c = &complaints[i];
+		const char *line = line_with(&lines, c);
+
+		if (!line)
+			continue;
+		err_set(err, c->code, 0, "%s (%.300s)", c->sentence, line);
+		return err_explain(err, c->reason, c->advice);
 	}
-	err_set(err, c->code, 0, "%s (%.*s)", c->sentence, (int)len, line);
-	return err_explain(err, c->reason, c->advice);
+	return unknown(program, &lines, exit_code, err);
 }

@@ -1,57 +1,34 @@
 /*
- * Nodes as podman containers (container-nodes.md; DESIGN.md D12). Every argv is made here, as pure
- * data; podman_run.c carries it out.
+ * Nodes as podman containers (container-nodes.md; DESIGN.md D12): what podman does in its own way. The
+ * rest is oci_*.c.
  */
-#include "controller/provider/oci_cli.h"
+#include "controller/provider/oci_create.h"
+#include "controller/provider/oci_parse.h"
+#include "controller/provider/oci_plan.h"
 #include "controller/provider/podman_parse.h"
-#include "controller/provider/podman_run.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-static int podman_open(const struct host_facts *facts, struct provider **ret_provider,
-		       struct err *err)
-{
-	struct provider *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return err_oom(err);
-	p->ops = &podman_ops;
-	p->facts = *facts;
-	*ret_provider = p;
-	return 0;
-}
-
-static void podman_close(struct provider *p)
-{
-	free(p);
-}
-
-#define LIST_TRIES 5
-
-#define WORDS(...) ((const char *const[]){ "podman", __VA_ARGS__, NULL })
-
-static void add_words(struct strv *argv, const char *const *words)
-{
-	for (; *words; words++)
-		strv_add(argv, *words);
-}
-
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
- * that start something (CN-010, CN-180, test-hosts.md). */
-static void add_engine(const struct host_facts *facts, struct strv *argv, const char *verb)
+ * that start something (CN-010, CN-180, test-hosts.md). A service has been started with its own. */
+static void add_engine(const struct provider *p, struct strv *argv, const char *verb)
 {
+	const struct host_facts *facts = &p->facts;
+
 	strv_add(argv, "podman");
-	if (facts->has_runc && (facts->cgroup_hybrid || !facts->has_crun))
-		strv_add(argv, "--runtime=runc");
-	if (!facts->has_systemd)
-		strv_add(argv, "--cgroup-manager=cgroupfs");
+	if (!p->engine.service) {
+		if (facts->has_runc && (facts->cgroup_hybrid || !facts->has_crun))
+			strv_add(argv, "--runtime=runc");
+		if (!facts->has_systemd)
+			strv_add(argv, "--cgroup-manager=cgroupfs");
+	}
 	strv_add(argv, verb);
 }
 
 /* podman asks for 1048576 of each, which needs the right to raise limits. */
-static void add_limits(const struct host_facts *facts, struct strv *argv)
+static void add_ulimits(const struct host_facts *facts, struct strv *argv)
 {
 	if (facts->can_raise_limits)
 		return;
@@ -63,181 +40,78 @@ static void add_limits(const struct host_facts *facts, struct strv *argv)
 			  facts->nproc_hard);
 }
 
-/* What makes a container able to be a node. */
-static void add_system(const struct host_facts *facts, struct strv *argv)
+static void add_own(const struct provider *p, struct strv *argv)
 {
-	strv_add(argv, "--privileged");
 	/* podman's own help for systemd binds the host's whole name=systemd hierarchy into the node on
 	 * cgroup v1: all nodes would share one tree and trim it for each other. What it gives besides
 	 * is given here or is in the image. */
 	strv_add(argv, "--systemd=false");
-	strv_add(argv, "--cgroupns=private");
-	strv_add(argv, "--security-opt=seccomp=unconfined");
-	strv_add(argv, "--tmpfs=/tmp");
-	strv_add(argv, "--tmpfs=/run");
 	strv_add(argv, "--pids-limit=-1");
-	add_limits(facts, argv);
-	/* Ready is what the agent says; podman's health timer needs systemd on the host and would
-	 * enter the node for each look. */
-	strv_add(argv, "--no-healthcheck");
+	if (!p->engine.remote)
+		add_ulimits(&p->facts, argv);
 	strv_add(argv, "--log-driver=k8s-file");
-	strv_add(argv, "--stop-signal=SIGRTMIN+3");
-	if (facts->rootless && facts->has_fuse)
-		strv_add(argv, "--device=/dev/fuse");
 }
 
-/* /var is a volume without a name: filled from the image, gone with its container, and never
- * somebody's old one. Its options undo podman's nodev, noexec, nosuid (CN-020, CN-038). */
-static void add_storage(const struct host_facts *facts, const struct node_spec *spec,
-			struct strv *argv)
+static const char *const image_check[] = { "podman", "image", "exists", NULL };
+static const char *const remove_words[] = {
+	"podman", "rm", "--force", "--volumes", "--time=0", NULL
+};
+
+static const struct oci_flavour flavour = {
+	.any_port = "",
+	/* The options undo podman's nodev, noexec and nosuid (CN-020, CN-038). */
+	.var_volume = "--mount=type=volume,destination=/var,exec,dev,suid",
+	.mtu_option = "mtu",
+	.all_gpus = "--device=nvidia.com/gpu=all",
+	.stop_time = "--time=",
+	.digest_without_tag = true,
+	.image_check_is_silent = true,
+	.image_check = image_check,
+	.remove = remove_words,
+	.add_engine = add_engine,
+	.add_own = add_own,
+};
+
+static bool is_in_env(const char *name)
 {
-	strv_add(argv, "--mount=type=volume,destination=/var,exec,dev,suid");
-	if (facts->has_modules)
-		strv_add(argv, "--volume=/lib/modules:/lib/modules:ro");
-	strv_addf(argv, "--volume=%s:/run/berth", spec->run_dir);
-	oci_add_mounts(argv, spec);
+	const char *value = getenv(name);
+
+	return value && *value;
 }
 
-static int podman_plan_create(struct provider *p, const struct node_spec *spec, struct plan *plan,
-			      struct err *err)
+static int podman_open(const struct host_facts *facts, struct provider **ret_provider,
+		       struct err *err)
 {
-	struct step *step = plan_add(plan, STEP_CONTAINER_CREATE, spec->name);
-	struct strv *argv;
+	struct engine_info *engine;
 
-	if (!step)
-		return err_oom(err);
-	argv = &step->argv;
-	add_engine(&p->facts, argv, "run");
-	strv_addf(argv, "--name=%s", spec->name);
-	strv_addf(argv, "--hostname=%s", spec->name);
-	strv_add(argv, "--detach");
-	strv_add(argv, "--tty");
-	/* The image check has spoken; a create does not go to the network. */
-	strv_add(argv, "--pull=never");
-	add_system(&p->facts, argv);
-	add_storage(&p->facts, spec, argv);
-	if (*spec->network && *spec->ip) {
-		strv_addf(argv, "--network=%s", spec->network);
-		strv_addf(argv, "--ip=%s", spec->ip);
+	if (oci_open(&podman_ops, &flavour, facts, ret_provider, err) < 0)
+		return -1;
+	engine = &(*ret_provider)->engine;
+	engine->rootless = facts->rootless;
+	engine->service = is_in_env("CONTAINER_HOST") || is_in_env("CONTAINER_CONNECTION");
+	return 0;
+}
+
+/* Only nodes without an address of ours have to be asked for theirs (CN-230). A list is a list without
+ * them, too: what cannot be told stays empty. */
+static void ask_addresses(struct provider *p, struct node_list *list, struct deadline by)
+{
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+	cleanup_with(strv) struct strv argv = { 0 };
+	struct err ignored;
+	size_t asked = 0;
+
+	oci_add_words(&argv, OCI_WORDS("podman", "inspect", "--type=container", "--"));
+	for (size_t i = 0; i < list->count; i++) {
+		const struct node *node = list->items[i];
+
+		if (node->state == NODE_RUNNING && !*node->ip && !*node->ip6) {
+			strv_add(&argv, node->name);
+			asked++;
+		}
 	}
-	oci_add_ports(argv, "", spec);
-	oci_add_env(argv, "podman", spec);
-	oci_add_labels(argv, spec);
-	strv_add(argv, "--");
-	strv_add(argv, spec->image);
-	return 0;
-}
-
-static int podman_plan_network(struct provider *p, const struct network_spec *spec,
-			       struct plan *plan, struct err *err)
-{
-	struct step *step = plan_add(plan, STEP_NETWORK_CREATE, NULL);
-
-	(void)p;
-	if (!step)
-		return err_oom(err);
-	for (const char *const *word = (const char *const[]){ "podman", "network", "create",
-							      "--driver=bridge", NULL };
-	     *word; word++)
-		strv_add(&step->argv, *word);
-	if (*spec->subnet)
-		strv_addf(&step->argv, "--subnet=%s", spec->subnet);
-	strv_addf(&step->argv, "--label=" OCI_LABEL_CLUSTER "=%s", spec->cluster);
-	strv_add(&step->argv, "--label=" OCI_LABEL_CREATED_BY "=" OCI_CREATED_BY);
-	strv_add(&step->argv, "--");
-	strv_add(&step->argv, spec->name);
-	return 0;
-}
-
-/* Appends a step whose argv is a few fixed words and an operand. */
-static int add_step(struct plan *plan, enum step_action action, const char *node,
-		    const char *const *words, const char *operand, struct err *err)
-{
-	struct step *step = plan_add(plan, action, node);
-
-	if (!step)
-		return err_oom(err);
-	add_words(&step->argv, words);
-	strv_add(&step->argv, "--");
-	strv_add(&step->argv, operand);
-	return 0;
-}
-
-static int podman_plan_image(struct provider *p, const char *image, struct plan *plan,
-			     struct err *err)
-{
-	(void)p;
-	return add_step(plan, STEP_IMAGE_CHECK, NULL, WORDS("image", "exists"), image, err);
-}
-
-/* By label and only when nothing uses it: a network that somebody else made or still needs stays,
- * whatever its name is (CN-061, CN-275). A cluster's network has the cluster's name. */
-static int podman_plan_network_delete(struct provider *p, const char *network, struct plan *plan,
-				      struct err *err)
-{
-	struct step *step = plan_add(plan, STEP_NETWORK_DELETE, NULL);
-
-	(void)p;
-	if (!step)
-		return err_oom(err);
-	add_words(&step->argv, WORDS("network", "prune", "--force"));
-	strv_addf(&step->argv, "--filter=label=" OCI_LABEL_CLUSTER "=%s", network);
-	return 0;
-}
-
-static int plan_start(struct provider *p, const char *node, struct plan *plan, struct err *err)
-{
-	struct step *step = plan_add(plan, STEP_CONTAINER_START, node);
-
-	if (!step)
-		return err_oom(err);
-	add_engine(&p->facts, &step->argv, "start");
-	strv_add(&step->argv, "--");
-	strv_add(&step->argv, node);
-	return 0;
-}
-
-static int plan_stop(const char *node, int64_t grace_s, struct plan *plan, struct err *err)
-{
-	cleanup_free char *time = text_format("--time=%" PRId64, grace_s > 0 ? grace_s : 0);
-
-	if (!time)
-		return err_oom(err);
-	return add_step(plan, STEP_CONTAINER_STOP, node, WORDS("stop", time), node, err);
-}
-
-static int podman_plan_act(struct provider *p, enum step_action action, const char *node,
-			   int64_t grace_s, struct plan *plan, struct err *err)
-{
-	switch (action) {
-	case STEP_CONTAINER_START:
-		return plan_start(p, node, plan, err);
-	case STEP_CONTAINER_STOP:
-		return plan_stop(node, grace_s, plan, err);
-	case STEP_CONTAINER_KILL:
-		return add_step(plan, action, node, WORDS("kill"), node, err);
-	case STEP_CONTAINER_UNPAUSE:
-		return add_step(plan, action, node, WORDS("unpause"), node, err);
-	case STEP_CONTAINER_DELETE:
-		/* One at a time: podman 4.3 removes none of several when one is missing. */
-		return add_step(plan, action, node, WORDS("rm", "--force", "--volumes", "--time=0"),
-				node, err);
-	default:
-		return err_set(err, ERR_INTERNAL, 0, "no such step for a node: %s",
-			       step_action_name(action));
-	}
-}
-
-/* podman's own lists fail with "no such ..." when somebody removes one of theirs meanwhile. */
-static int run_list(struct provider *p, const struct strv *argv, struct deadline by,
-		    struct exec_result *ret_result, struct err *err)
-{
-	for (int tries = 1;; tries++) {
-		if (oci_run(p, argv, by, ret_result, err) == 0)
-			return 0;
-		if (err->code != ERR_NOT_FOUND || tries == LIST_TRIES)
-			return -1;
-	}
+	if (asked && oci_ask(p, &argv, by, &result, &ignored) == 0)
+		podman_parse_addresses(text_str(&result.out), result.out.len, list, &ignored);
 }
 
 static int podman_list(struct provider *p, const char *cluster, struct deadline by,
@@ -246,11 +120,14 @@ static int podman_list(struct provider *p, const char *cluster, struct deadline 
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 	cleanup_with(strv) struct strv argv = { 0 };
 
-	add_words(&argv, WORDS("ps", "--all", "--format=json"));
-	if (run_list(p, &argv, by, &result, err) < 0)
+	oci_add_words(&argv, OCI_WORDS("podman", "ps", "--all", "--format=json"));
+	if (oci_ask(p, &argv, by, &result, err) < 0)
 		return -1;
-	return podman_parse_nodes(text_str(&result.out), result.out.len, cluster, list, foreign,
-				  err);
+	if (podman_parse_nodes(text_str(&result.out), result.out.len, cluster, list, foreign, err) <
+	    0)
+		return -1;
+	ask_addresses(p, list, by);
+	return 0;
 }
 
 static int podman_networks(struct provider *p, struct deadline by, struct network_list *list,
@@ -259,10 +136,32 @@ static int podman_networks(struct provider *p, struct deadline by, struct networ
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 	cleanup_with(strv) struct strv argv = { 0 };
 
-	add_words(&argv, WORDS("network", "ls", "--format=json"));
-	if (run_list(p, &argv, by, &result, err) < 0)
+	oci_add_words(&argv, OCI_WORDS("podman", "network", "ls", "--format=json"));
+	if (oci_ask(p, &argv, by, &result, err) < 0)
 		return -1;
 	return podman_parse_networks(text_str(&result.out), result.out.len, list, err);
+}
+
+/* Where the service is: told by the environment, or by a connection (CN-232). */
+static int ask_where(struct provider *p, struct deadline by, struct engine_info *info,
+		     struct err *err)
+{
+	const char *url = getenv("CONTAINER_HOST"), *name = getenv("CONTAINER_CONNECTION");
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+	cleanup_with(strv) struct strv argv = { 0 };
+	char found[512] = "";
+
+	if (!url || !*url) {
+		oci_add_words(&argv,
+			      OCI_WORDS("podman", "system", "connection", "list", "--format=json"));
+		if (oci_ask(p, &argv, by, &result, err) < 0 ||
+		    podman_parse_connection(text_str(&result.out), result.out.len, name ? name : "",
+					    found, sizeof(found), err) < 0)
+			return -1;
+		url = found;
+	}
+	info->remote = oci_url_host(url, info->host, sizeof(info->host)) || !OCI_SHARES_KERNEL;
+	return 0;
 }
 
 static int podman_info(struct provider *p, struct deadline by, struct engine_info *ret,
@@ -270,39 +169,45 @@ static int podman_info(struct provider *p, struct deadline by, struct engine_inf
 {
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 	cleanup_with(strv) struct strv argv = { 0 };
+	struct engine_info info;
 
-	add_words(&argv, WORDS("info", "--format=json"));
-	if (oci_run(p, &argv, by, &result, err) < 0)
+	oci_add_words(&argv, OCI_WORDS("podman", "info", "--format=json"));
+	if (oci_ask(p, &argv, by, &result, err) < 0)
 		return -1;
-	return podman_parse_info(text_str(&result.out), result.out.len, ret, err);
+	if (podman_parse_info(text_str(&result.out), result.out.len, &info, err) < 0)
+		return -1;
+	if (info.service && ask_where(p, by, &info, err) < 0)
+		return -1;
+	if (info.remote) {
+		info.storage[0] = '\0';
+	} else {
+		info.swap_limit = info.swap_limit && p->facts.has_swap_limit;
+		info.cpu_limit = info.cpu_limit && p->facts.has_cpu_quota;
+	}
+	*ret = info;
+	return 0;
 }
 
-static char *podman_console_tail(struct provider *p, const char *node, struct deadline by)
+static void podman_relay_argv(const char *node, struct strv *argv)
 {
-	cleanup_with(exec_result) struct exec_result result = { 0 };
-	cleanup_with(strv) struct strv argv = { 0 };
-	struct err ignored;
-
-	add_words(&argv, WORDS("logs", "--tail=20", "--", node));
-	if (oci_run(p, &argv, by, &result, &ignored) < 0)
-		return strdup("");
-	return oci_console_tail(text_str(&result.out), 4);
+	oci_add_relay(argv, "podman", node);
 }
 
 const struct provider_ops podman_ops = {
 	.name = "podman",
 	.program = "podman",
 	.open = podman_open,
-	.close = podman_close,
+	.close = oci_close,
 	.list = podman_list,
 	.networks = podman_networks,
-	.plan_network = podman_plan_network,
-	.plan_image = podman_plan_image,
-	.plan_create = podman_plan_create,
-	.plan_act = podman_plan_act,
-	.plan_network_delete = podman_plan_network_delete,
-	.run = podman_run,
+	.plan_network = oci_plan_network,
+	.plan_image = oci_plan_image,
+	.plan_create = oci_plan_create,
+	.plan_act = oci_plan_act,
+	.plan_network_delete = oci_plan_network_delete,
+	.run = oci_run_step,
 	.info = podman_info,
+	.relay_argv = podman_relay_argv,
 	.dump = oci_dump,
-	.console_tail = podman_console_tail,
+	.console_tail = oci_console,
 };

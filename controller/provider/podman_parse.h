@@ -13,5 +13,15 @@ int podman_parse_nodes(const char *text, size_t len, const char *cluster, struct
 /* `podman network ls --format=json`, podman 4's and later (CN-059). */
 int podman_parse_networks(const char *text, size_t len, struct network_list *list, struct err *err);
 
-/* `podman info --format=json` (CN-238). */
+/* `podman info --format=json` (CN-238). Whether swap and CPU time can be limited on this host is for the
+ * host's facts to say. */
 int podman_parse_info(const char *text, size_t len, struct engine_info *ret, struct err *err);
+
+/* `podman inspect --type=container NAME...`: fills in the addresses that the nodes of 'list' lack
+ * (CN-230). */
+int podman_parse_addresses(const char *text, size_t len, struct node_list *list, struct err *err);
+
+/* `podman system connection list --format=json`: the URL of the connection 'name', of the default one
+ * when it is "". "" when there is none. */
+int podman_parse_connection(const char *text, size_t len, const char *name, char *ret_url,
+			    size_t size, struct err *err);

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct provider_ops *const providers[] = { &podman_ops, &fake_ops };
+static const struct provider_ops *const providers[] = { &podman_ops, &docker_ops, &fake_ops };
 
 static const struct provider_ops *find_ops(const char *name)
 {
@@ -32,35 +32,71 @@ static const struct provider_ops *choose_ops(void)
 	return NULL;
 }
 
+void provider_relay_argv(const char *name, const char *node, struct strv *argv)
+{
+	const struct provider_ops *ops = find_ops(name);
+
+	if (ops && ops->relay_argv)
+		ops->relay_argv(node, argv);
+}
+
 static int unknown_provider(const char *name, struct err *err)
 {
 	err_set(err, ERR_NOT_FOUND, 0, "no provider '%s'", name);
-	return err_explain(err, "PROVIDER_UNKNOWN", "use --provider=podman");
+	return err_explain(err, "PROVIDER_UNKNOWN", "use --provider=podman or --provider=docker");
 }
 
 static int engine_not_installed(struct err *err)
 {
 	err_set(err, ERR_UNAVAILABLE, 0, "no container engine is installed");
 	return err_explain(err, "ENGINE_NOT_INSTALLED",
-			   "install podman, or put it into PATH, then see 'berth doctor'");
+			   "install podman or docker, or put it into PATH, then see "
+			   "'berth doctor'");
+}
+
+static bool is_absent(const struct provider_ops *ops)
+{
+	return ops->program && !host_has_program(getenv("PATH"), ops->program);
+}
+
+static int open_ops(const struct provider_ops *ops, const struct host_facts *facts,
+		    struct provider **ret_provider, struct err *err)
+{
+	struct host_facts own;
+
+	if (!facts)
+		host_facts_read(&own);
+	return ops->open(facts ? facts : &own, ret_provider, err);
 }
 
 int provider_open(const char *name, const struct host_facts *facts, struct provider **ret_provider,
 		  struct err *err)
 {
 	const struct provider_ops *ops = name ? find_ops(name) : choose_ops();
-	struct host_facts own;
 
 	if (!ops)
 		return name ? unknown_provider(name, err) : engine_not_installed(err);
-	if (name && ops->program && !host_has_program(getenv("PATH"), ops->program)) {
+	if (name && is_absent(ops)) {
 		err_set(err, ERR_UNAVAILABLE, 0, "'%s' is not installed", ops->program);
 		return err_explain(err, "ENGINE_NOT_INSTALLED",
 				   "install it, or put it into PATH, then see 'berth doctor'");
 	}
-	if (!facts)
-		host_facts_read(&own);
-	return ops->open(facts ? facts : &own, ret_provider, err);
+	return open_ops(ops, facts, ret_provider, err);
+}
+
+int provider_open_to_plan(const char *name, const struct host_facts *facts,
+			  struct provider **ret_provider, struct err *err)
+{
+	const struct provider_ops *ops = name ? find_ops(name) : choose_ops();
+
+	if (!ops && name)
+		return unknown_provider(name, err);
+	if (!ops)
+		ops = providers[0];
+	if (open_ops(ops, facts, ret_provider, err) < 0)
+		return -1;
+	(*ret_provider)->absent = is_absent(ops);
+	return 0;
 }
 
 void provider_close(struct provider *provider)
@@ -72,6 +108,11 @@ void provider_close(struct provider *provider)
 const char *provider_name(const struct provider *provider)
 {
 	return provider->ops->name;
+}
+
+const char *provider_known(size_t i)
+{
+	return i < ARRAY_LEN(providers) ? providers[i]->name : NULL;
 }
 
 const struct host_facts *provider_facts(const struct provider *provider)
@@ -100,7 +141,8 @@ static int list_both(struct provider *provider, const char *cluster, struct dead
 	struct node_list list = { 0 };
 	struct strv foreign = { 0 };
 
-	if (provider->ops->list(provider, cluster, by, &list, &foreign, err) < 0 ||
+	if ((!provider->absent &&
+	     provider->ops->list(provider, cluster, by, &list, &foreign, err) < 0) ||
 	    (strv_failed(&foreign) && err_oom(err))) {
 		node_list_release(&list);
 		strv_release(&foreign);
@@ -134,7 +176,7 @@ int provider_networks(struct provider *provider, struct deadline by, struct netw
 {
 	struct network_list list = { 0 };
 
-	if (provider->ops->networks(provider, by, &list, err) < 0) {
+	if (!provider->absent && provider->ops->networks(provider, by, &list, err) < 0) {
 		network_list_release(&list);
 		return wrap(provider, err);
 	}

@@ -26,8 +26,12 @@ struct host_facts {
 	bool has_systemd;   /* /run/systemd/system: else --cgroup-manager cgroupfs */
 	bool has_runc;      /* in PATH */
 	bool has_crun;
-	bool has_modules;      /* /lib/modules */
-	bool has_fuse;         /* /dev/fuse */
+	bool has_modules;       /* /lib/modules */
+	bool has_nixos_modules; /* /run/current-system/kernel-modules/lib/modules (CN-015) */
+	bool has_fuse;          /* /dev/fuse */
+	bool has_mapper;        /* /dev/mapper */
+	bool has_swap_limit;    /* the kernel can limit swap (CN-022) and CPU time (CN-023) */
+	bool has_cpu_quota;
 	bool rootless;         /* euid is not 0 */
 	int64_t nofile_hard;   /* RLIMIT_NOFILE, -1: unlimited */
 	int64_t nproc_hard;    /* RLIMIT_NPROC or pid_max, the lower; -1: unlimited */
@@ -36,6 +40,10 @@ struct host_facts {
 
 /* Reads them from this host. Never fails: what cannot be read is the harmless answer. */
 void host_facts_read(struct host_facts *ret);
+
+/* How the engine of provider 'name' starts a relay in a node (DESIGN.md D7): adds the words to 'argv', none
+ * when it cannot. Pure. */
+void provider_relay_argv(const char *name, const char *node, struct strv *argv);
 
 /* One node to be made. */
 struct node_spec {
@@ -77,10 +85,16 @@ struct network_spec {
  * spawn. */
 int provider_open(const char *name, const struct host_facts *facts, struct provider **ret_provider,
 		  struct err *err);
+/* The same for plans that nobody carries out (--dry-run): the program need not be there. Without it there
+ * are no nodes and no networks, NULL as name means podman, and what would need it is ERR_UNAVAILABLE. */
+int provider_open_to_plan(const char *name, const struct host_facts *facts,
+			  struct provider **ret_provider, struct err *err);
 void provider_close(struct provider *provider);
 DEFINE_CLEANUP(provider, struct provider *, provider_close)
 
 const char *provider_name(const struct provider *provider);
+/* The i-th that there is, from 0, in the order of choice; NULL behind the last. */
+const char *provider_known(size_t i);
 const struct host_facts *provider_facts(const struct provider *provider);
 
 /* Every engine call after this may be interrupted through it. Borrowed. */
@@ -89,8 +103,8 @@ void provider_set_interrupt(struct provider *provider, const struct interrupt *i
 /* Whether its nodes run agents. The fake's do not: waiting and quiescing are then done at once. */
 bool provider_has_agents(const struct provider *provider);
 
-/* All nodes of a cluster (NULL: of all), sorted by name, by one spawn. A node whose labels are not
- * ours is not listed. ERR_UNAVAILABLE when the engine does not answer. */
+/* All nodes of a cluster (NULL: of all), sorted by name, by one spawn (docker: by a second one when there
+ * are any). A node whose labels are not ours is not listed. ERR_UNAVAILABLE when the engine does not answer. */
 int provider_list(struct provider *provider, const char *cluster, struct deadline by,
 		  struct node_list *ret_list, struct err *err);
 
@@ -115,7 +129,7 @@ struct network_list {
 	size_t count;
 };
 
-/* All networks, by one spawn. Caller releases. */
+/* All networks, by one spawn (docker: two). Caller releases. */
 int provider_networks(struct provider *provider, struct deadline by, struct network_list *ret_list,
 		      struct err *err);
 /* Appends copies; what is not given is "" and 0, for node_set() to fill in. */
@@ -161,6 +175,7 @@ struct engine_info {
 	char controllers[256]; /* delegated to it, blank-separated */
 	char storage[512]; /* directory of its images and containers, as this host sees it; "" */
 	bool rootless;
+	bool service;        /* podman as the client of its service: it takes no global options */
 	bool remote;         /* runs on another host (DOCKER_HOST, CONTAINER_HOST, a context) */
 	char host[256];      /* that host's name, "" when not remote (CN-232) */
 	char os_type[16];    /* "linux" */
@@ -178,7 +193,8 @@ struct engine_info {
  * limit holds (--dry-run without an engine). */
 void provider_set_engine(struct provider *provider, const struct engine_info *engine);
 
-/* By one spawn. */
+/* By one spawn, a second one when a context or connection says where the engine is. ERR_UNAVAILABLE,
+ * reasons ENGINE_NOT_ANSWERING, ENGINE_IS_PODMAN ('docker' is podman's own stand-in). */
 int provider_info(struct provider *provider, struct deadline by, struct engine_info *ret,
 		  struct err *err);
 

@@ -58,6 +58,8 @@ struct provider_ops {
 	/* See provider_dump(). Optional. */
 	int (*dump)(struct provider *p, enum provider_dump what, const char *name,
 		    struct deadline by, struct text *ret, struct err *err);
+	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
+	void (*relay_argv)(const char *node, struct strv *argv);
 	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
 };
@@ -67,8 +69,10 @@ struct provider {
 	const struct provider_ops *ops;
 	struct host_facts facts;
 	struct engine_info engine;         /* see provider_set_engine() */
+	bool absent;                       /* opened to plan only: its program is not there */
 	const struct interrupt *interrupt; /* may be NULL */
 };
 
 extern const struct provider_ops podman_ops;
+extern const struct provider_ops docker_ops;
 extern const struct provider_ops fake_ops;

@@ -40,6 +40,7 @@ struct step {
 	bool best_effort;     /* a failure is reported and does not stop the rest */
 	char *run_dir;        /* host side of the node's /run/berth, for steps of our own; "" */
 	enum node_role role;  /* the node's, for what is remembered of it */
+	bool agent_tls;       /* of a directory: it gets certificates, too */
 	struct strv backends; /* of a balancer: "NAME=ADDRESS" of each control plane (CN-263) */
 };
 

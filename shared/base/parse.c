@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define NS_PER_S 1000000000LL
 
 static bool is_digit(char c)
 {
@@ -156,4 +159,19 @@ bool name_matches(const char *glob, const char *name)
 	while (*glob == '*')
 		glob++;
 	return *glob == '\0';
+}
+
+int64_t time_parse_ns(const char *s)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+	int64_t ns = 0, digit = NS_PER_S / 10;
+
+	if (end && *end == '.') {
+		for (end++; is_digit(*end); end++, digit /= 10)
+			ns += (*end - '0') * digit;
+	}
+	if (!end || strcmp(end, "Z") != 0)
+		return 0;
+	return (int64_t)timegm(&tm) * NS_PER_S + ns;
 }

@@ -5,6 +5,7 @@
 #include "shared/base/cleanup.h"
 #include "tests/support/agent_process.h"
 #include "tests/support/frames.h"
+#include "tests/support/hostile.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,75 +47,6 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void say(int fd, const void *bytes, size_t len)
-{
-	/* The gate may have closed already; that is its right. */
-	(void)!send(fd, bytes, len, MSG_NOSIGNAL);
-}
-
-static void reset(int fd)
-{
-	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-}
-
-/* Header, waits for nng's, then breaks off in the middle of a message. */
-static void partial_message(int fd)
-{
-	static const uint8_t partial[] = { 1, 0, 0, 0, 0, 0, 0, 0, 100, 0x80, 0, 0, 1, 7 };
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	say(fd, frames_header_req, 8);
-	poll(&p, 1, 1000);
-	say(fd, partial, sizeof(partial));
-}
-
-static void hostile(int fd, unsigned kind)
-{
-	static const uint8_t garbage[24] = "\x16\x03\x01\x02garbage garbage!";
-	static const uint8_t huge[] = { 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-	switch (kind) {
-	case 0: /* connect and close */
-		break;
-	case 1:
-		reset(fd);
-		break;
-	case 2: /* half a header */
-		say(fd, frames_header_req, 4);
-		break;
-	case 3:
-		say(fd, garbage, sizeof(garbage));
-		break;
-	case 4: /* a header, gone before nng answers */
-		say(fd, frames_header_req, 8);
-		break;
-	case 5:
-		say(fd, frames_header_req, 8);
-		reset(fd);
-		break;
-	case 6:
-		partial_message(fd);
-		break;
-	case 7:
-		say(fd, frames_header_req, 8);
-		shutdown(fd, SHUT_WR);
-		break;
-	case 8:
-		shutdown(fd, SHUT_RD);
-		say(fd, frames_header_req, 8);
-		break;
-	case 9: /* header and a length of 2^64-1 in one go */
-		say(fd, frames_header_req, 8);
-		say(fd, huge, sizeof(huge));
-		break;
-	default:
-		shutdown(fd, SHUT_RDWR);
-		break;
-	}
-}
-
 /* F15, G3 */
 static void twenty_thousand_hostile_connections_change_nothing(void **state)
 {
@@ -128,7 +60,7 @@ static void twenty_thousand_hostile_connections_change_nothing(void **state)
 		int fd = frames_connect(agent->socket);
 
 		assert_true(fd >= 0);
-		hostile(fd, i % 11);
+		hostile_act(fd, i);
 		close(fd);
 		if (i % 1000 == 999)
 			agent_process_wait_answer(agent);
@@ -148,7 +80,7 @@ static void slow_ones_hold_nobody_up(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
 		fds[i] = frames_connect(agent->socket);
-		say(fds[i], frames_header_req, i % 8);
+		hostile_say(fds[i], frames_header_req, i % 8);
 	}
 	agent_process_wait_answer(agent);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
@@ -170,7 +102,7 @@ static void a_length_of_two_to_the_64_closes_that_connection_only(void **state)
 	for (int i = 0; i < 200; i++) {
 		int fd = frames_open(agent->socket);
 
-		say(fd, huge, sizeof(huge));
+		hostile_say(fd, huge, sizeof(huge));
 		assert_true(frames_closed(fd, 2000));
 		close(fd);
 	}

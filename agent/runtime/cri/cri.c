@@ -103,6 +103,12 @@ static enum delivery deliver_container_id(struct cri_call *call, const ProtobufC
 	return deliver_id(call, ((const Runtime__V1__CreateContainerResponse *)m)->container_id);
 }
 
+static enum delivery deliver_url(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
+{
+	(void)a;
+	return deliver_id(call, ((const Runtime__V1__UrlResponse *)m)->url);
+}
+
 static enum delivery deliver_sandboxes(struct cri_call *call, const ProtobufCMessage *m,
 				       struct arena *a)
 {
@@ -131,13 +137,14 @@ static enum delivery deliver_containers(struct cri_call *call, const ProtobufCMe
 	return DELIVERED;
 }
 
-static void fail_without_status(struct cri_call *call)
+static enum delivery fail_without_status(struct cri_call *call)
 {
 	struct err err;
 
 	err_set(&err, ERR_INTERNAL, 0, "runtime: %s: it answered without a status",
 		call->method->wire.name);
 	runtime_reply_fail(&call->to, &err);
+	return DELIVERED;
 }
 
 static enum delivery deliver_sandbox(struct cri_call *call, const ProtobufCMessage *m,
@@ -147,10 +154,8 @@ static enum delivery deliver_sandbox(struct cri_call *call, const ProtobufCMessa
 		((const Runtime__V1__PodSandboxStatusResponse *)m)->status;
 	struct runtime_sandbox one;
 
-	if (!status) {
-		fail_without_status(call);
-		return DELIVERED;
-	}
+	if (!status)
+		return fail_without_status(call);
 	if (!message_to_sandbox(a, status, &one))
 		return NO_MEMORY;
 	one.pid = message_sandbox_pid((const Runtime__V1__PodSandboxStatusResponse *)m);
@@ -165,10 +170,8 @@ static enum delivery deliver_container(struct cri_call *call, const ProtobufCMes
 		((const Runtime__V1__ContainerStatusResponse *)m)->status;
 	struct runtime_container one;
 
-	if (!status) {
-		fail_without_status(call);
-		return DELIVERED;
-	}
+	if (!status)
+		return fail_without_status(call);
 	if (!message_to_container(a, status, &one))
 		return NO_MEMORY;
 	call->to.fn.containers(call->to.arg, &one, 1, NULL);
@@ -221,16 +224,14 @@ static enum delivery deliver_task_deleted(struct cri_call *call, const ProtobufC
 
 /* --- methods -------------------------------------------------------------------------------------- */
 
-#define RUNTIME_READ(method, reply, absent, deliver)                                             \
+#define METHOD(service, method, reads, reply, absent, deliver)                                   \
 	{                                                                                        \
-		{ "RuntimeService", method, true }, &runtime__v1__##reply##__descriptor, absent, \
-			deliver                                                                  \
+		{ service, method, reads }, &runtime__v1__##reply##__descriptor, absent, deliver \
 	}
-#define RUNTIME_WRITE(method, reply, absent, deliver)                                             \
-	{                                                                                         \
-		{ "RuntimeService", method, false }, &runtime__v1__##reply##__descriptor, absent, \
-			deliver                                                                   \
-	}
+#define RUNTIME_READ(method, ...)  METHOD("RuntimeService", method, true, __VA_ARGS__)
+#define RUNTIME_WRITE(method, ...) METHOD("RuntimeService", method, false, __VA_ARGS__)
+#define IMAGES(method, ...)        METHOD("ImageService", method, __VA_ARGS__)
+#define TASKS(method, ...)         METHOD("containerd.services.tasks.v1.Tasks", method, __VA_ARGS__)
 
 static const struct cri_method version =
 	RUNTIME_READ("Version", version_response, ABSENT_IS_ERROR, deliver_version);
@@ -262,61 +263,35 @@ static const struct cri_method start_container =
 	RUNTIME_WRITE("StartContainer", empty, ABSENT_IS_ERROR, deliver_done);
 static const struct cri_method stop_container =
 	RUNTIME_WRITE("StopContainer", empty, ABSENT_BY_TEXT, deliver_done);
+static const struct cri_method exec_session =
+	RUNTIME_WRITE("Exec", url_response, ABSENT_BY_TEXT, deliver_url);
+static const struct cri_method attach_session =
+	RUNTIME_WRITE("Attach", url_response, ABSENT_BY_TEXT, deliver_url);
 static const struct cri_method remove_check =
 	RUNTIME_READ("ContainerStatus", container_status_response, ABSENT_IS_SUCCESS,
 		     deliver_removal_check);
 static const struct cri_method remove_container =
 	RUNTIME_WRITE("RemoveContainer", empty, ABSENT_IS_SUCCESS, deliver_done);
-static const struct cri_method task_kill = {
-	{ "containerd.services.tasks.v1.Tasks", "Kill", false },
-	&runtime__v1__empty__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_task_killed,
-};
-static const struct cri_method task_delete = {
-	{ "containerd.services.tasks.v1.Tasks", "Delete", false },
-	&runtime__v1__empty__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_task_deleted,
-};
-static const struct cri_method image_status = {
-	{ "ImageService", "ImageStatus", true },
-	&runtime__v1__image_status_response__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_image,
-};
-static const struct cri_method list_images = {
-	{ "ImageService", "ListImages", true },
-	&runtime__v1__list_images_response__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_images,
-};
-static const struct cri_method remove_image = {
-	{ "ImageService", "RemoveImage", false },
-	&runtime__v1__empty__descriptor,
-	ABSENT_IS_SUCCESS,
-	deliver_done,
-};
-static const struct cri_method pull_image = {
-	{ "ImageService", "PullImage", false },
-	&runtime__v1__pull_image_response__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_pulled,
-};
+static const struct cri_method task_kill =
+	TASKS("Kill", false, empty, ABSENT_IS_ERROR, deliver_task_killed);
+static const struct cri_method task_delete =
+	TASKS("Delete", false, empty, ABSENT_IS_ERROR, deliver_task_deleted);
+static const struct cri_method image_status =
+	IMAGES("ImageStatus", true, image_status_response, ABSENT_IS_ERROR, deliver_image);
+static const struct cri_method list_images =
+	IMAGES("ListImages", true, list_images_response, ABSENT_IS_ERROR, deliver_images);
+static const struct cri_method remove_image =
+	IMAGES("RemoveImage", false, empty, ABSENT_IS_SUCCESS, deliver_done);
+static const struct cri_method pull_image =
+	IMAGES("PullImage", false, pull_image_response, ABSENT_IS_ERROR, deliver_pulled);
 
 /* --- calls ---------------------------------------------------------------------------------------- */
 
-/* Some runtimes say it in words only. The words must be about this id: others are not found too,
- * such as programs, networks and cgroups. */
 static bool says_absent(const struct cri_call *call, const struct err *err)
 {
 	if (err->code == ERR_NOT_FOUND)
 		return true;
-	if (err->code != ERR_UNKNOWN || call->method->absent == ABSENT_IS_ERROR)
-		return false;
-	return call->id && strstr(err->msg, call->id) &&
-	       (strcasestr(err->msg, "not found") || strcasestr(err->msg, "no such container") ||
-		strcasestr(err->msg, "does not exist"));
+	return call->method->absent != ABSENT_IS_ERROR && message_says_absent(err, call->id);
 }
 
 static void fail(struct cri_call *call, const struct err *err)
@@ -514,8 +489,8 @@ static void cri_list_sandboxes(struct runtime *rt, const struct runtime_filter *
 	ask(call, &list_sandboxes, &req.base);
 }
 
-static void cri_sandbox_status(struct runtime *rt, const char *id, struct deadline by,
-			       runtime_sandboxes_fn *done, void *arg)
+static void ask_sandbox(struct runtime *rt, const char *id, bool verbose, struct deadline by,
+			runtime_sandboxes_fn *done, void *arg)
 {
 	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, id);
 	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
@@ -523,20 +498,20 @@ static void cri_sandbox_status(struct runtime *rt, const char *id, struct deadli
 	if (!call)
 		return;
 	req.pod_sandbox_id = (char *)id;
+	req.verbose = verbose;
 	ask(call, &sandbox_status, &req.base);
+}
+
+static void cri_sandbox_status(struct runtime *rt, const char *id, struct deadline by,
+			       runtime_sandboxes_fn *done, void *arg)
+{
+	ask_sandbox(rt, id, false, by, done, arg);
 }
 
 static void cri_sandbox_details(struct runtime *rt, const char *id, struct deadline by,
 				runtime_sandboxes_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, id);
-	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
-
-	if (!call)
-		return;
-	req.pod_sandbox_id = (char *)id;
-	req.verbose = true;
-	ask(call, &sandbox_status, &req.base);
+	ask_sandbox(rt, id, true, by, done, arg);
 }
 
 static void fail_oom(struct cri_call *call)
@@ -727,6 +702,42 @@ static enum delivery deliver_removal_check(struct cri_call *call, const Protobuf
 	return ASKED_MORE;
 }
 
+static void ask_attach(struct cri_call *call, const struct runtime_session *session)
+{
+	Runtime__V1__AttachRequest req = RUNTIME__V1__ATTACH_REQUEST__INIT;
+
+	req.container_id = call->id;
+	req.tty = session->tty;
+	req.with_stdin = session->input;
+	req.with_stdout = true;
+	req.with_stderr = !session->tty;
+	ask(call, &attach_session, &req.base);
+}
+
+static void cri_open_session(struct runtime *rt, const char *id,
+			     const struct runtime_session *session, struct deadline by,
+			     runtime_id_fn *done, void *arg)
+{
+	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, id);
+	Runtime__V1__ExecRequest req = RUNTIME__V1__EXEC_REQUEST__INIT;
+
+	if (!call)
+		return;
+	if (!session->argv) {
+		ask_attach(call, session);
+		return;
+	}
+	req.container_id = call->id;
+	req.cmd = (char **)session->argv;
+	while (session->argv[req.n_cmd])
+		req.n_cmd++;
+	req.tty = session->tty;
+	req.with_stdin = session->input;
+	req.with_stdout = true;
+	req.with_stderr = !session->tty;
+	ask(call, &exec_session, &req.base);
+}
+
 static void cri_image_status(struct runtime *rt, const char *image, struct deadline by,
 			     runtime_image_fn *done, void *arg)
 {
@@ -820,6 +831,7 @@ const struct runtime_ops runtime_cri_ops = {
 	.unpause_container = cri_unpause_container,
 	.list_paused = cri_list_paused,
 	.remove_container = cri_remove_container,
+	.open_session = cri_open_session,
 	.image_status = cri_image_status,
 	.pull_image = cri_pull_image,
 	.list_images = cri_list_images,

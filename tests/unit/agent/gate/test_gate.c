@@ -358,6 +358,36 @@ static void connections_are_limited_in_all_and_by_peer(void **state)
 		close(fds[i]);
 }
 
+static unsigned pipes_of(void *arg)
+{
+	return *(const unsigned *)arg;
+}
+
+/* F15, F17: nng frees connections in its own time, and is not given more than it can bury */
+static void nobody_is_accepted_while_nng_lags_behind(void **state)
+{
+	struct rig *rig = *state;
+	unsigned pipes = 64 + GATE_PIPES_SLACK + 1;
+	int fd;
+
+	rig->config.pipes = pipes_of;
+	rig->config.arg = &pipes;
+	reopen(rig, 5000, 5000);
+	fd = dial(rig);
+	for (int i = 0; i < 20; i++) {
+		assert_return_code(sd_event_run(rig->loop, 5000), 0);
+		gate_get_counters(rig->gate, &rig->seen);
+		assert_int_equal(rig->seen.accepted, 0);
+	}
+	pipes--;
+	while (rig->seen.accepted == 0) {
+		assert_true(sd_event_run(rig->loop, 1000000) > 0);
+		gate_get_counters(rig->gate, &rig->seen);
+	}
+	assert_false(is_closed(fd));
+	close(fd);
+}
+
 /* Neither side reads: the gate must hold what it has, wait, and lose nothing. */
 static void back_pressure_holds_and_loses_nothing(void **state)
 {
@@ -570,6 +600,7 @@ int main(void)
 		TEST(a_header_that_never_comes_is_given_up),
 		TEST(a_silent_connection_is_ended),
 		TEST(connections_are_limited_in_all_and_by_peer),
+		TEST(nobody_is_accepted_while_nng_lags_behind),
 		TEST(back_pressure_holds_and_loses_nothing),
 		TEST(what_was_sent_before_a_half_close_arrives),
 		TEST(a_hang_up_under_back_pressure_does_not_spin),

@@ -64,6 +64,16 @@ static void check_version(Berth__Node__V1__Health_Service *self,
 	(void)call;
 }
 
+static void check_metrics(Berth__Node__V1__Health_Service *self,
+			  const Berth__Node__V1__HealthMetricsRequest *req,
+			  Berth__Node__V1__HealthMetricsReply_Closure reply, void *call)
+{
+	(void)self;
+	(void)req;
+	(void)reply;
+	(void)call;
+}
+
 static Berth__Node__V1__Health_Service service = BERTH__NODE__V1__HEALTH__INIT(check_);
 
 static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,

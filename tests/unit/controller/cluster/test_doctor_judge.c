@@ -21,6 +21,28 @@ static void assert_check(const struct doctor_check *check, enum doctor_state sta
 	assert_int_equal(check->fix[0] != '\0', is_bad);
 }
 
+/* CN-042 */
+static void engines_that_are_too_old_are_told(void **state)
+{
+	static const struct {
+		const char *engine, *version;
+		enum doctor_state state;
+	} cases[] = {
+		{ "podman", "3.4.4", DOCTOR_FAIL },   { "podman", "4.0.0", DOCTOR_WARN },
+		{ "podman", "4.3.1", DOCTOR_OK },     { "podman", "5.6.0-dev", DOCTOR_OK },
+		{ "docker", "18.06.3", DOCTOR_FAIL }, { "docker", "19.03.1", DOCTOR_WARN },
+		{ "docker", "20.10.24", DOCTOR_OK },  { "fake", "1", DOCTOR_OK },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct doctor_check check = { .id = cases[i].version };
+
+		judge_engine_version(cases[i].engine, cases[i].version, &check);
+		assert_check(&check, cases[i].state);
+	}
+}
+
 /* security-faults.md 1.6 */
 static void runtimes_with_known_holes_are_told(void **state)
 {
@@ -106,6 +128,7 @@ static void where_the_engine_runs_is_judged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(engines_that_are_too_old_are_told),
 		cmocka_unit_test(runtimes_with_known_holes_are_told),
 		cmocka_unit_test(scores_clocks_and_swap_are_judged),
 		cmocka_unit_test(ports_and_firewalls_are_judged),

@@ -46,6 +46,8 @@ static void files_tell_what_the_host_is(void **state)
 	control_write(root, "run/systemd/system/x", "");
 	control_write(root, "lib/modules/x", "");
 	control_write(root, "dev/fuse", "");
+	control_write(root, "dev/mapper/control", "");
+	control_write(root, "run/current-system/kernel-modules/lib/modules/x", "");
 	control_write(root, "bin/runc", "");
 	control_write(root, "proc/self/status", "Name:\tx\nCapEff:\t0000000001000000\n");
 	assert_int_equal(chmod(runc, 0755), 0);
@@ -55,6 +57,10 @@ static void files_tell_what_the_host_is(void **state)
 	assert_true(facts.has_systemd);
 	assert_true(facts.has_modules);
 	assert_true(facts.has_fuse);
+	assert_true(facts.has_mapper);
+	assert_true(facts.has_nixos_modules);
+	assert_false(facts.has_swap_limit);
+	assert_false(facts.has_cpu_quota);
 	assert_true(facts.has_runc);
 	assert_false(facts.has_crun);
 	assert_true(facts.can_raise_limits);
@@ -88,11 +94,40 @@ static void processes_are_bounded_by_pid_max(void **state)
 	control_scratch_remove(root);
 }
 
+/* CN-022 CN-023: v1 has a file for each, on v2 any child cgroup shows swap's. */
+static void files_tell_which_limits_hold(void **state)
+{
+	static const struct {
+		const char *file, *text;
+		bool swap, cpu;
+	} rows[] = {
+		{ "sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", "0", true, false },
+		{ "sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1", false, true },
+		{ "sys/fs/cgroup/init.scope/memory.swap.max", "max", true, false },
+		{ "sys/fs/cgroup/memory.swap.max", "max", false, false },
+		{ "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io\n", false, true },
+		{ "sys/fs/cgroup/cgroup.controllers", "cpuset io\n", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char *root = control_scratch();
+		struct host_facts facts;
+
+		control_write(root, rows[i].file, rows[i].text);
+		host_facts_read_below(root, NULL, &facts);
+		assert_int_equal(facts.has_swap_limit, rows[i].swap);
+		assert_int_equal(facts.has_cpu_quota, rows[i].cpu);
+		control_scratch_remove(root);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(empty_host_is_harmless),
 		cmocka_unit_test(files_tell_what_the_host_is),
+		cmocka_unit_test(files_tell_which_limits_hold),
 		cmocka_unit_test(processes_are_bounded_by_pid_max),
 	};
 

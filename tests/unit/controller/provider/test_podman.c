@@ -34,6 +34,7 @@ static struct node_spec worker(void)
 		.ip = "192.168.49.3",
 		.network = "c",
 		.run_dir = "/var/lib/berth/nodes/c-worker",
+		.agent_port = -1,
 	};
 }
 
@@ -59,22 +60,22 @@ static void plain_host_gets_the_whole_list_in_order(void **state)
 
 	(void)state;
 	assert_string_equal(
-		words,
-		"podman | run | --name=c-worker | --hostname=c-worker | --detach | --tty | "
-		"--pull=never | --privileged | --systemd=false | --cgroupns=private | "
-		"--security-opt=seccomp=unconfined | --tmpfs=/tmp | --tmpfs=/run | "
-		"--pids-limit=-1 | --no-healthcheck | --log-driver=k8s-file | "
-		"--stop-signal=SIGRTMIN+3 | --mount=type=volume,destination=/var,exec,dev,suid | "
-		"--volume=/lib/modules:/lib/modules:ro | "
-		"--volume=/var/lib/berth/nodes/c-worker:/run/berth | --network=c | "
-		"--ip=192.168.49.3 | --env=BERTH_CLUSTER=c | --env=BERTH_NODE=c-worker | "
-		"--env=container=podman | --label=io.berth.cluster=c | "
-		"--label=io.berth.node=c-worker | "
-		"--label=io.berth.role=worker | --label=io.berth.index=2 | "
-		"--label=io.berth.ip=192.168.49.3 | "
-		"--label=io.berth.run-dir=/var/lib/berth/nodes/c-worker | "
-		"--label=io.berth.created-by=berth | --label=io.berth.version=0.1.0 | -- | "
-		"localhost/berth-node:latest");
+		words, "podman | run | --name=c-worker | --hostname=c-worker | --detach | --tty | "
+		       "--pull=never | --privileged | --cgroupns=private | "
+		       "--security-opt=seccomp=unconfined | --tmpfs=/tmp | --tmpfs=/run | "
+		       "--no-healthcheck | --stop-signal=SIGRTMIN+3 | --systemd=false | "
+		       "--pids-limit=-1 | --log-driver=k8s-file | "
+		       "--mount=type=volume,destination=/var,exec,dev,suid | "
+		       "--volume=/lib/modules:/lib/modules:ro | "
+		       "--volume=/var/lib/berth/nodes/c-worker:/run/berth | --network=c | "
+		       "--ip=192.168.49.3 | --env=BERTH_CLUSTER=c | --env=BERTH_NODE=c-worker | "
+		       "--env=container=podman | --label=io.berth.cluster=c | "
+		       "--label=io.berth.node=c-worker | "
+		       "--label=io.berth.role=worker | --label=io.berth.index=2 | "
+		       "--label=io.berth.ip=192.168.49.3 | "
+		       "--label=io.berth.run-dir=/var/lib/berth/nodes/c-worker | "
+		       "--label=io.berth.created-by=berth | --label=io.berth.version=0.1.0 | -- | "
+		       "localhost/berth-node:latest");
 	free(words);
 }
 
@@ -175,9 +176,9 @@ static void ports_name_their_address_and_protocol(void **state)
 static void mounts_carry_their_options(void **state)
 {
 	struct mount_config mounts[] = {
-		{ (char *)"/a", (char *)"/x", false, false, MOUNT_PRIVATE },
-		{ (char *)"/b", (char *)"/y", true, true, MOUNT_HOST_TO_CONTAINER },
-		{ (char *)"/c", (char *)"/z", false, false, MOUNT_BIDIRECTIONAL },
+		{ (char *)"/a", (char *)"/x", false, false, MOUNT_PRIVATE, false },
+		{ (char *)"/b", (char *)"/y", true, true, MOUNT_HOST_TO_CONTAINER, false },
+		{ (char *)"/c", (char *)"/z", false, false, MOUNT_BIDIRECTIONAL, false },
 	};
 	struct node_spec spec = worker();
 	char *words;

@@ -305,9 +305,56 @@ static void console_tail_is_plain_text(void **state)
 	free(tail);
 }
 
+/* CN-230 */
+static void addresses_are_filled_in_where_they_lack(void **state)
+{
+	static const char nodes[] =
+		"[" OURS("c-a", "c", "running", "") "," OURS("c-b", "c", "running", "") "]";
+	static const char text[] =
+		"[{\"Name\":\"c-a\",\"NetworkSettings\":{\"IPAddress\":\"\",\"Networks\":{\"x\":{"
+		"\"IPAddress\":\"10.88.0.7\",\"GlobalIPv6Address\":\"fd00::7\"}}}},"
+		"{\"Name\":\"c-b\",\"NetworkSettings\":{\"IPAddress\":\"10.88.0.8\"}},"
+		"{\"Name\":\"else\",\"NetworkSettings\":null}]";
+	cleanup_with(strv) struct strv foreign = { 0 };
+	struct node_list list = { 0 };
+	struct err err;
+
+	(void)state;
+	assert_int_equal(parse(nodes, "c", &list, &foreign, &err), 0);
+	for (size_t i = 0; i < list.count; i++)
+		assert_int_equal(node_set(&list.items[i]->ip, "", &err), 0);
+	assert_int_equal(podman_parse_addresses(text, strlen(text), &list, &err), 0);
+	assert_string_equal(list.items[0]->ip, "10.88.0.7");
+	assert_string_equal(list.items[0]->ip6, "fd00::7");
+	assert_string_equal(list.items[1]->ip, "10.88.0.8");
+	node_list_release(&list);
+}
+
+/* CN-232 */
+static void connection_is_the_named_or_the_default_one(void **state)
+{
+	static const char text[] =
+		"[{\"Name\":\"a\",\"URI\":\"ssh://u@a.example:22/s\",\"Default\":false},"
+		"{\"Name\":\"b\",\"URI\":\"ssh://u@b.example:22/s\",\"Default\":true}]";
+	struct err err;
+	char url[64];
+
+	(void)state;
+	assert_int_equal(podman_parse_connection(text, strlen(text), "a", url, sizeof(url), &err),
+			 0);
+	assert_string_equal(url, "ssh://u@a.example:22/s");
+	assert_int_equal(podman_parse_connection(text, strlen(text), "", url, sizeof(url), &err),
+			 0);
+	assert_string_equal(url, "ssh://u@b.example:22/s");
+	assert_int_equal(podman_parse_connection("[]", 2, "", url, sizeof(url), &err), 0);
+	assert_string_equal(url, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_are_filled_in_where_they_lack),
+		cmocka_unit_test(connection_is_the_named_or_the_default_one),
 		cmocka_unit_test(ours_become_nodes_and_others_names),
 		cmocka_unit_test(other_clusters_are_left_out),
 		cmocka_unit_test(cluster_label_without_our_mark_is_foreign),

@@ -350,6 +350,86 @@ static void garbled_list_names_the_engine(void **state)
 	assert_int_equal(list.count, 0);
 }
 
+/* CN-061: in use is told, gone is success. */
+static void network_that_others_use_is_told(void **state)
+{
+	static const char in_use[] = "[{\"name\":\"c\",\"subnets\":[],\"labels\":{"
+				     "\"io.berth.cluster\":\"c\","
+				     "\"io.berth.created-by\":\"berth\"}}]";
+	struct rig *rig = *state;
+	const struct step *step;
+	struct err err;
+
+	assert_int_equal(provider_plan_network_delete(rig->podman, "c", &rig->plan, &err), 0);
+	step = plan_last(&rig->plan);
+	control_write(rig->dir, "network-ls.out", in_use);
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), -1);
+	assert_string_equal(err.reason, "NETWORK_IN_USE");
+	control_write(rig->dir, "network-ls.out", "[]");
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), 0);
+	control_write(rig->dir, "network-prune.out", "c\n");
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), 0);
+}
+
+#define INFO                                                                              \
+	"{\"host\":{\"cgroupVersion\":\"v1\",\"cgroupControllers\":[\"cpu\",\"memory\"]," \
+	"\"serviceIsRemote\":%s},\"store\":{\"graphRoot\":\"/g\"},"                       \
+	"\"version\":{\"Version\":\"4.3.1\"}}"
+
+static void write_info(struct rig *rig, const char *remote)
+{
+	cleanup_free char *info = text_format(INFO, remote);
+
+	control_write(rig->dir, "info.out", info);
+}
+
+/* CN-022 CN-023: here the engine names the controllers and the kernel the rest. */
+static void limits_hold_as_far_as_the_kernel_goes(void **state)
+{
+	struct rig *rig = *state;
+	struct host_facts able = control_hybrid_host;
+	struct provider *p = NULL;
+	struct engine_info info;
+	struct err err;
+
+	write_info(rig, "false");
+	assert_int_equal(provider_info(rig->podman, control_soon(), &info, &err), 0);
+	assert_true(info.memory_limit);
+	assert_false(info.swap_limit);
+	assert_false(info.cpu_limit);
+	assert_false(info.remote);
+	able.has_swap_limit = able.has_cpu_quota = true;
+	assert_int_equal(provider_open("podman", &able, &p, &err), 0);
+	assert_int_equal(provider_info(p, control_soon(), &info, &err), 0);
+	assert_true(info.swap_limit && info.cpu_limit);
+	provider_close(p);
+}
+
+/* CN-232: and a service is driven without options of this host. */
+static void service_of_another_host_is_known_by_its_address(void **state)
+{
+	struct rig *rig = *state;
+	struct provider *p = NULL;
+	struct engine_info info;
+	struct err err;
+
+	write_info(rig, "true");
+	control_write(rig->dir, "system.out",
+		      "[{\"Name\":\"b\",\"URI\":\"ssh://u@b.example:22/s\",\"Default\":true}]");
+	assert_int_equal(provider_info(rig->podman, control_soon(), &info, &err), 0);
+	assert_true(info.remote && info.service);
+	assert_string_equal(info.host, "b.example");
+	setenv("CONTAINER_HOST", "unix:///run/podman/podman.sock", 1);
+	assert_int_equal(provider_info(rig->podman, control_soon(), &info, &err), 0);
+	assert_false(info.remote);
+	assert_true(info.service);
+	assert_int_equal(provider_open("podman", &control_hybrid_host, &p, &err), 0);
+	unsetenv("CONTAINER_HOST");
+	assert_int_equal(provider_plan_act(p, STEP_CONTAINER_START, "n", 0, &rig->plan, &err), 0);
+	control_assert_argv(plan_last(&rig->plan), "podman | start | -- | n");
+	provider_close(p);
+}
+
 int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -366,6 +446,9 @@ int main(void)
 		RIGGED(list_is_sorted_and_one_spawn),
 		RIGGED(list_is_asked_again_when_a_container_vanished),
 		RIGGED(garbled_list_names_the_engine),
+		RIGGED(network_that_others_use_is_told),
+		RIGGED(limits_hold_as_far_as_the_kernel_goes),
+		RIGGED(service_of_another_host_is_known_by_its_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

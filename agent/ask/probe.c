@@ -1,6 +1,5 @@
-#include "agent/server/probe.h"
+#include "agent/ask/probe.h"
 
-#include "node/v1/health.pb-c.h"
 #include "shared/base/cleanup.h"
 #include "shared/wire/wire.h"
 
@@ -21,6 +20,10 @@
 #define REQUEST_ID      0x80000001u
 #define PREFIX_BYTES    (FRAME_BYTES + 4)
 
+/* Most replies are a handful of sentences. */
+#define REPLY_FIRST_BYTES 4096
+#define REPLY_MAX_BYTES   (PREFIX_BYTES + (size_t)WIRE_MAX_BYTES)
+
 static const uint8_t sp_req[SP_HEADER_BYTES] = { 0, 'S', 'P', 0, 0, 0x30, 0, 0 };
 static const uint8_t sp_rep[SP_HEADER_BYTES] = { 0, 'S', 'P', 0, 0, 0x31, 0, 0 };
 
@@ -36,8 +39,10 @@ struct probe {
 	bool asked;
 	uint8_t request[512];
 	size_t request_len;
-	uint8_t reply[8192]; /* a Health.Check reply has a handful of sentences */
+	const ProtobufCMethodDescriptor *method;
+	uint8_t *reply; /* grows with what comes */
 	size_t reply_len;
+	size_t reply_size;
 };
 
 static void disconnect(struct probe *probe)
@@ -55,13 +60,12 @@ void probe_free(struct probe *probe)
 	disconnect(probe);
 	sd_event_source_disable_unref(probe->timer);
 	sd_event_unref(probe->loop);
+	free(probe->reply);
 	free(probe);
 }
-DEFINE_CLEANUP(probe, struct probe *, probe_free)
 
 /* The last thing to do with the probe: 'done' may free it. */
-static void finish(struct probe *probe, const struct Berth__Node__V1__HealthReply *reply,
-		   const struct err *err)
+static void finish(struct probe *probe, const ProtobufCMessage *reply, const struct err *err)
 {
 	probe_fn *done = probe->done;
 
@@ -90,7 +94,8 @@ static uint64_t get_be(const uint8_t *at, size_t bytes)
 	return value;
 }
 
-static void make_request(struct probe *probe, struct deadline by)
+static void make_request(struct probe *probe, const ProtobufCServiceDescriptor *service,
+			 struct deadline by)
 {
 	Berth__Node__V1__Request req = BERTH__NODE__V1__REQUEST__INIT;
 	uint8_t id[WIRE_CALL_ID_BYTES];
@@ -100,8 +105,8 @@ static void make_request(struct probe *probe, struct deadline by)
 	if (getrandom(id, sizeof(id), GRND_NONBLOCK) != sizeof(id)) /* early boot: any will do */
 		put_be(id, (uint64_t)clock_now_us(), sizeof(id));
 	req.call_id = (ProtobufCBinaryData){ sizeof(id), id };
-	req.service = (char *)berth__node__v1__health__descriptor.name;
-	req.method = (char *)"Check";
+	req.service = (char *)service->name;
+	req.method = (char *)probe->method->name;
 	req.protocol = WIRE_PROTOCOL;
 	req.timeout_ms = (uint32_t)deadline_left_ms(by);
 	len = berth__node__v1__request__get_packed_size(&req); /* some 60 bytes, always */
@@ -121,33 +126,33 @@ static ssize_t expected(const struct probe *probe)
 	if (probe->reply_len < FRAME_BYTES)
 		return 0;
 	body = get_be(probe->reply + 1, 8);
-	if (probe->reply[0] != 1 || body < 4 || body > sizeof(probe->reply) - FRAME_BYTES)
+	if (probe->reply[0] != 1 || body < 4 || body > REPLY_MAX_BYTES - FRAME_BYTES)
 		return -1;
 	return (ssize_t)(FRAME_BYTES + body);
 }
 
-static int unpack_health(const Berth__Node__V1__Reply *reply, ProtobufCMessage **ret,
-			 struct err *err)
+static int unpack_output(const struct probe *probe, const Berth__Node__V1__Reply *reply,
+			 ProtobufCMessage **ret, struct err *err)
 {
 	if (!reply->status || reply->status->code != BERTH__NODE__V1__CODE__OK)
 		return status_to_err(reply->status, err);
-	return wire_unpack(&berth__node__v1__health_reply__descriptor, reply->payload.data,
-			   reply->payload.len, ret, err);
+	return wire_unpack(probe->method->output, reply->payload.data, reply->payload.len, ret,
+			   err);
 }
 
 static void parse(struct probe *probe, size_t len)
 {
-	ProtobufCMessage *reply = NULL, *health = NULL;
+	ProtobufCMessage *reply = NULL, *output = NULL;
 	struct err err;
 
 	if (wire_unpack(&berth__node__v1__reply__descriptor, probe->reply + PREFIX_BYTES,
 			len - PREFIX_BYTES, &reply, &err) < 0 ||
-	    unpack_health((Berth__Node__V1__Reply *)reply, &health, &err) < 0)
+	    unpack_output(probe, (Berth__Node__V1__Reply *)reply, &output, &err) < 0)
 		finish(probe, NULL, &err);
 	else
-		finish(probe, (Berth__Node__V1__HealthReply *)health, NULL);
+		finish(probe, output, NULL);
 	protobuf_c_message_free_unpacked(reply, NULL);
-	protobuf_c_message_free_unpacked(health, NULL);
+	protobuf_c_message_free_unpacked(output, NULL);
 }
 
 /* Takes the peer's SP header off what has come. False when it is another. */
@@ -176,12 +181,27 @@ static bool ask(struct probe *probe)
 	return n == (ssize_t)probe->request_len;
 }
 
+/* What is there, appended to the reply; as recv(2). */
+static ssize_t take(struct probe *probe, int fd)
+{
+	size_t size = probe->reply_size ? probe->reply_size * 2 : REPLY_FIRST_BYTES;
+
+	if (probe->reply_len == probe->reply_size && size < 2 * REPLY_MAX_BYTES) {
+		uint8_t *reply = realloc(probe->reply, size);
+
+		if (!reply)
+			return -1;
+		probe->reply = reply;
+		probe->reply_size = size;
+	}
+	return recv(fd, probe->reply + probe->reply_len, probe->reply_size - probe->reply_len, 0);
+}
+
 static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct probe *probe = arg;
 	struct err err;
-	ssize_t n = recv(fd, probe->reply + probe->reply_len,
-			 sizeof(probe->reply) - probe->reply_len, 0);
+	ssize_t n = take(probe, fd);
 	ssize_t len = 0;
 
 	(void)source;
@@ -260,16 +280,20 @@ static int connect_to(struct probe *probe, struct err *err)
 	return 0;
 }
 
-int probe_ask(struct probe *probe, struct deadline by, bool fresh, probe_fn *done, void *arg,
-	      struct err *err)
+int probe_ask(struct probe *probe, const ProtobufCServiceDescriptor *service, const char *method,
+	      struct deadline by, bool fresh, probe_fn *done, void *arg, struct err *err)
 {
+	probe->method = protobuf_c_service_descriptor_get_method_by_name(service, method);
+	if (!probe->method)
+		return err_set(err, ERR_UNIMPLEMENTED, 0, "there is no %s/%s", service->name,
+			       method);
 	if (fresh ||
 	    probe->done) /* an answer that is still to come must not be taken for this one's */
 		disconnect(probe);
 	probe->done = NULL;
 	probe->reply_len = 0;
 	probe->asked = false;
-	make_request(probe, by);
+	make_request(probe, service, by);
 	if (probe->fd < 0 && connect_to(probe, err) < 0) {
 		disconnect(probe);
 		return -1;

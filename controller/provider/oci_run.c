@@ -1,14 +1,13 @@
-#include "controller/provider/podman_run.h"
-
-#include "controller/provider/oci_cli.h"
+#include "controller/provider/oci_plan.h"
 #include "shared/base/log.h"
 #include "shared/base/parse.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define LIMIT_TRIES 5
-#define LIMIT_FLOOR 1024
+#define CREATE_TRIES 5
+#define LIMIT_FLOOR  1024
+#define AGAIN_MS     1000
 
 /* The engine's complaints that mean: it is as wanted already. */
 static bool is_done_already(enum step_action action, const char *reason)
@@ -30,7 +29,6 @@ static bool is_done_already(enum step_action action, const char *reason)
 	}
 }
 
-/* `image exists` says no by its exit code alone. */
 static int check_image(struct provider *p, const struct step *step, struct deadline by,
 		       struct err *err)
 {
@@ -38,7 +36,8 @@ static int check_image(struct provider *p, const struct step *step, struct deadl
 
 	if (oci_run(p, &step->argv, by, NULL, &why) == 0)
 		return 0;
-	if (strcmp(why.reason, "ENGINE_FAILED") == 0) {
+	if (strcmp(why.reason, "IMAGE_NOT_FOUND") == 0 ||
+	    (oci_flavour(p)->image_check_is_silent && strcmp(why.reason, "ENGINE_FAILED") == 0)) {
 		err_set(err, ERR_NOT_FOUND, 0, "no image '%s'",
 			step->argv.items[step->argv.count - 1]);
 		return err_explain(err, "IMAGE_NOT_FOUND",
@@ -81,12 +80,28 @@ static int remove_half_made(struct provider *p, const char *node, struct deadlin
 {
 	cleanup_with(strv) struct strv argv = { 0 };
 
-	for (const char *const *word = (const char *const[]){ "podman", "rm", "--force",
-							      "--volumes", "--time=0", "--", NULL };
-	     *word; word++)
-		strv_add(&argv, *word);
+	oci_add_words(&argv, oci_flavour(p)->remove);
+	strv_add(&argv, "--");
 	strv_add(&argv, node);
 	return oci_run(p, &argv, by, NULL, err);
+}
+
+/* What is to be tried after such a failure: 'argv' with lower limits, or as it was when a network's twin
+ * had not gone yet (CN-071). False when there is nothing. */
+static bool has_another_way(struct provider *p, const struct err *failed, struct strv *argv,
+			    struct deadline by)
+{
+	struct strv lower = { 0 };
+
+	if (strcmp(failed->reason, "NETWORK_AMBIGUOUS") == 0)
+		return oci_wait(p, AGAIN_MS, by);
+	if (strcmp(failed->reason, "LIMIT_TOO_HIGH") != 0 || !halve_limits(argv, &lower)) {
+		strv_release(&lower);
+		return false;
+	}
+	strv_release(argv);
+	*argv = lower;
+	return true;
 }
 
 /* The limits that the engine's helpers run under are lower than what a shell shows (test-hosts.md):
@@ -97,25 +112,62 @@ static int create(struct provider *p, const struct step *step, struct deadline b
 
 	strv_add_all(&argv, &step->argv);
 	for (int tries = 1;; tries++) {
-		struct strv lower = { 0 };
 		struct err ignored;
 
 		if (oci_run(p, &argv, by, NULL, err) == 0)
 			return 0;
-		if (strcmp(err->reason, "LIMIT_TOO_HIGH") != 0 || tries == LIMIT_TRIES ||
-		    !halve_limits(&argv, &lower)) {
-			strv_release(&lower);
+		if (tries == CREATE_TRIES || !has_another_way(p, err, &argv, by))
 			return -1;
-		}
-		strv_release(&argv);
-		argv = lower;
-		log_debug("podman: '%s' again with lower limits", step->node);
-		if (remove_half_made(p, step->node, by, &ignored) < 0)
+		log_debug("%s: '%s' again", p->ops->name, step->node);
+		if (remove_half_made(p, step->node, by, &ignored) < 0 &&
+		    ignored.code != ERR_NOT_FOUND)
 			return -1;
 	}
 }
 
-int podman_run(struct provider *p, const struct step *step, struct deadline by, struct err *err)
+/* Somebody else, or a call that was broken off, is removing it: once more when that is over (CN-213). */
+static int remove_node(struct provider *p, const struct step *step, struct deadline by,
+		       struct err *err)
+{
+	if (oci_run(p, &step->argv, by, NULL, err) == 0)
+		return 0;
+	if (strcmp(err->reason, "DELETE_STUCK") != 0 || !oci_wait(p, AGAIN_MS, by))
+		return -1;
+	return oci_run(p, &step->argv, by, NULL, err);
+}
+
+static bool is_ours_still(struct provider *p, const char *cluster, struct deadline by)
+{
+	struct network_list networks = { 0 };
+	struct err ignored;
+	bool found = false;
+
+	if (p->ops->networks(p, by, &networks, &ignored) == 0) {
+		for (size_t i = 0; i < networks.count; i++)
+			found |= strcmp(networks.items[i].cluster, cluster) == 0;
+	}
+	network_list_release(&networks);
+	return found;
+}
+
+/* The engine names what it has removed, and says nothing of what is in use; that is told, not forced
+ * (CN-061). */
+static int remove_network(struct provider *p, const struct step *step, struct deadline by,
+			  struct err *err)
+{
+	const char *cluster = strrchr(step->argv.items[step->argv.count - 1], '=') + 1;
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+
+	/* podman looks at every container for it, and fails when one of them goes away meanwhile. */
+	if (oci_ask(p, &step->argv, by, &result, err) < 0)
+		return -1;
+	if (strstr(text_str(&result.out), cluster) || !is_ours_still(p, cluster, by))
+		return 0;
+	err_set(err, ERR_FAILED_PRECONDITION, 0, "other containers use the network '%s'", cluster);
+	return err_explain(err, "NETWORK_IN_USE", "remove them, then delete the cluster again");
+}
+
+int oci_run_step(struct provider *p, const struct step *step, struct deadline by, struct err *err)
 {
 	struct err why;
 	int rc;
@@ -124,6 +176,10 @@ int podman_run(struct provider *p, const struct step *step, struct deadline by, 
 		return check_image(p, step, by, err);
 	if (step->action == STEP_CONTAINER_CREATE)
 		rc = create(p, step, by, &why);
+	else if (step->action == STEP_CONTAINER_DELETE)
+		rc = remove_node(p, step, by, &why);
+	else if (step->action == STEP_NETWORK_DELETE)
+		rc = remove_network(p, step, by, &why);
 	else
 		rc = oci_run(p, &step->argv, by, NULL, &why);
 	if (rc == 0 || is_done_already(step->action, why.reason))
