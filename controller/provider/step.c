@@ -120,5 +120,6 @@ void plan_release(struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++)
 		step_free(plan->steps[i]);
 	free(plan->steps);
+	strv_release(&plan->warnings);
 	*plan = (struct plan){ 0 };
 }

@@ -50,6 +50,8 @@ struct plan {
 	/* Nodes stand for themselves: what fails for one holds up its own later steps and those of the
 	 * whole cluster, and only delays those of other nodes. */
 	bool each_node;
+	struct strv
+		warnings; /* the cluster room's: what will not be as asked for, one sentence each */
 };
 
 /* Appends a step and lends it; NULL on allocation failure. 'node' may be NULL. */

@@ -3,10 +3,9 @@
  * 'struct runtime_ops' is one request, or two in a row or side by side where CRI promises less than
  * runtime.h does.
  */
+#include "agent/runtime/cri/cri_impl.h"
 #include "agent/runtime/cri/messages.h"
 #include "agent/runtime/cri/tasks.h"
-#include "agent/runtime/cri/transport.h"
-#include "agent/runtime/runtime_impl.h"
 #include "shared/base/cleanup.h"
 
 #include "cri/v1/tasks.pb-c.h"
@@ -14,44 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct cri {
-	struct runtime rt;
-	struct transport *transport;
-};
-
-struct cri_call;
-
-enum absent {
-	ABSENT_IS_ERROR,   /* and only the code says that it is (NS-104) */
-	ABSENT_BY_TEXT,    /* an error; UNKNOWN with a text that says so counts too */
-	ABSENT_IS_SUCCESS, /* the same, and what was to go is gone */
-};
-
-enum delivery {
-	DELIVERED,  /* the caller has its answer */
-	ASKED_MORE, /* the call goes on with another request */
-	NO_MEMORY,  /* the caller has not been told */
-};
-
-struct cri_method {
-	struct transport_method wire;
-	const ProtobufCMessageDescriptor *reply;
-	enum absent absent;
-	enum delivery (*deliver)(struct cri_call *call, const ProtobufCMessage *m, struct arena *a);
-};
-
-struct cri_call {
-	struct cri *cri;
-	const struct cri_method *method;
-	struct runtime_reply to;
-	struct deadline by;
-	char *id;   /* of the thing asked for; a list's filter */
-	bool freed; /* the left-over task of a container has been dealt with, once */
-	int64_t grace_s;
-	char *name; /* what Version said, kept for Status */
-	char *version;
-};
 
 static void call_free(struct cri_call *call)
 {
@@ -67,7 +28,7 @@ DEFINE_CLEANUP(call, struct cri_call *, call_free)
 
 /* --- answers -------------------------------------------------------------------------------------- */
 
-static enum delivery deliver_done(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
+enum delivery cri_deliver_done(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
 {
 	(void)m;
 	(void)a;
@@ -178,39 +139,6 @@ static enum delivery deliver_container(struct cri_call *call, const ProtobufCMes
 	return DELIVERED;
 }
 
-static enum delivery deliver_image(struct cri_call *call, const ProtobufCMessage *m,
-				   struct arena *a)
-{
-	(void)a;
-	call->to.fn.image(call->to.arg,
-			  message_image_ref(((const Runtime__V1__ImageStatusResponse *)m)->image),
-			  NULL);
-	return DELIVERED;
-}
-
-static enum delivery deliver_images(struct cri_call *call, const ProtobufCMessage *m,
-				    struct arena *a)
-{
-	struct runtime_image *list;
-	size_t count;
-
-	list = message_to_images(a, (const Runtime__V1__ListImagesResponse *)m, &count);
-	if (!list)
-		return NO_MEMORY;
-	call->to.fn.images(call->to.arg, list, count, NULL);
-	return DELIVERED;
-}
-
-static enum delivery deliver_pulled(struct cri_call *call, const ProtobufCMessage *m,
-				    struct arena *a)
-{
-	const char *ref = ((const Runtime__V1__PullImageResponse *)m)->image_ref;
-
-	(void)a;
-	call->to.fn.image(call->to.arg, ref && *ref ? ref : call->id, NULL);
-	return DELIVERED;
-}
-
 static enum delivery deliver_version(struct cri_call *call, const ProtobufCMessage *m,
 				     struct arena *a);
 static enum delivery deliver_status(struct cri_call *call, const ProtobufCMessage *m,
@@ -223,15 +151,6 @@ static enum delivery deliver_task_deleted(struct cri_call *call, const ProtobufC
 					  struct arena *a);
 
 /* --- methods -------------------------------------------------------------------------------------- */
-
-#define METHOD(service, method, reads, reply, absent, deliver)                                   \
-	{                                                                                        \
-		{ service, method, reads }, &runtime__v1__##reply##__descriptor, absent, deliver \
-	}
-#define RUNTIME_READ(method, ...)  METHOD("RuntimeService", method, true, __VA_ARGS__)
-#define RUNTIME_WRITE(method, ...) METHOD("RuntimeService", method, false, __VA_ARGS__)
-#define IMAGES(method, ...)        METHOD("ImageService", method, __VA_ARGS__)
-#define TASKS(method, ...)         METHOD("containerd.services.tasks.v1.Tasks", method, __VA_ARGS__)
 
 static const struct cri_method version =
 	RUNTIME_READ("Version", version_response, ABSENT_IS_ERROR, deliver_version);
@@ -247,9 +166,9 @@ static const struct cri_method run_sandbox =
 	RUNTIME_WRITE("RunPodSandbox", run_pod_sandbox_response, ABSENT_IS_ERROR,
 		      deliver_sandbox_id);
 static const struct cri_method stop_sandbox =
-	RUNTIME_WRITE("StopPodSandbox", empty, ABSENT_IS_SUCCESS, deliver_done);
+	RUNTIME_WRITE("StopPodSandbox", empty, ABSENT_IS_SUCCESS, cri_deliver_done);
 static const struct cri_method remove_sandbox =
-	RUNTIME_WRITE("RemovePodSandbox", empty, ABSENT_IS_SUCCESS, deliver_done);
+	RUNTIME_WRITE("RemovePodSandbox", empty, ABSENT_IS_SUCCESS, cri_deliver_done);
 static const struct cri_method list_containers =
 	RUNTIME_READ("ListContainers", list_containers_response, ABSENT_IS_ERROR,
 		     deliver_containers);
@@ -260,9 +179,9 @@ static const struct cri_method create_container =
 	RUNTIME_WRITE("CreateContainer", create_container_response, ABSENT_IS_ERROR,
 		      deliver_container_id);
 static const struct cri_method start_container =
-	RUNTIME_WRITE("StartContainer", empty, ABSENT_IS_ERROR, deliver_done);
+	RUNTIME_WRITE("StartContainer", empty, ABSENT_IS_ERROR, cri_deliver_done);
 static const struct cri_method stop_container =
-	RUNTIME_WRITE("StopContainer", empty, ABSENT_BY_TEXT, deliver_done);
+	RUNTIME_WRITE("StopContainer", empty, ABSENT_BY_TEXT, cri_deliver_done);
 static const struct cri_method exec_session =
 	RUNTIME_WRITE("Exec", url_response, ABSENT_BY_TEXT, deliver_url);
 static const struct cri_method attach_session =
@@ -271,19 +190,11 @@ static const struct cri_method remove_check =
 	RUNTIME_READ("ContainerStatus", container_status_response, ABSENT_IS_SUCCESS,
 		     deliver_removal_check);
 static const struct cri_method remove_container =
-	RUNTIME_WRITE("RemoveContainer", empty, ABSENT_IS_SUCCESS, deliver_done);
+	RUNTIME_WRITE("RemoveContainer", empty, ABSENT_IS_SUCCESS, cri_deliver_done);
 static const struct cri_method task_kill =
 	TASKS("Kill", false, empty, ABSENT_IS_ERROR, deliver_task_killed);
 static const struct cri_method task_delete =
 	TASKS("Delete", false, empty, ABSENT_IS_ERROR, deliver_task_deleted);
-static const struct cri_method image_status =
-	IMAGES("ImageStatus", true, image_status_response, ABSENT_IS_ERROR, deliver_image);
-static const struct cri_method list_images =
-	IMAGES("ListImages", true, list_images_response, ABSENT_IS_ERROR, deliver_images);
-static const struct cri_method remove_image =
-	IMAGES("RemoveImage", false, empty, ABSENT_IS_SUCCESS, deliver_done);
-static const struct cri_method pull_image =
-	IMAGES("PullImage", false, pull_image_response, ABSENT_IS_ERROR, deliver_pulled);
 
 /* --- calls ---------------------------------------------------------------------------------------- */
 
@@ -311,15 +222,12 @@ static void fail(struct cri_call *call, const struct err *err)
 	runtime_reply_fail(&call->to, &known);
 }
 
-static void ask(struct cri_call *call, const struct cri_method *method,
-		const ProtobufCMessage *req);
-
 static void ask_removal(struct cri_call *call)
 {
 	Runtime__V1__RemoveContainerRequest req = RUNTIME__V1__REMOVE_CONTAINER_REQUEST__INIT;
 
 	req.container_id = call->id;
-	ask(call, &remove_container, &req.base);
+	cri_ask(call, &remove_container, &req.base);
 }
 
 /* A StartContainer that was broken off (its caller was killed) may leave a task that containerd's CRI
@@ -339,7 +247,7 @@ static bool free_task(struct cri_call *call, const struct err *err)
 	req.container_id = call->id;
 	req.signal = SIGKILL;
 	req.all = true;
-	ask(call, &task_kill, &req.base);
+	cri_ask(call, &task_kill, &req.base);
 	return true;
 }
 
@@ -352,7 +260,7 @@ static enum delivery deliver_task_killed(struct cri_call *call, const ProtobufCM
 	(void)m;
 	(void)a;
 	req.container_id = call->id;
-	ask(call, &task_delete, &req.base);
+	cri_ask(call, &task_delete, &req.base);
 	return ASKED_MORE;
 }
 
@@ -398,15 +306,14 @@ static void on_reply(void *arg, const uint8_t *reply, size_t len, const struct e
 	runtime_reply_fail(&call->to, &err);
 }
 
-static void ask(struct cri_call *call, const struct cri_method *method, const ProtobufCMessage *req)
+void cri_ask(struct cri_call *call, const struct cri_method *method, const ProtobufCMessage *req)
 {
 	call->method = method;
 	transport_call(call->cri->transport, &method->wire, req, call->by, on_reply, call);
 }
 
-/* NULL: no memory, and already told. 'id' (may be NULL) is copied. */
-static struct cri_call *call_new(struct runtime *rt, struct runtime_reply to, struct deadline by,
-				 const char *id)
+struct cri_call *cri_call_new(struct runtime *rt, struct runtime_reply to, struct deadline by,
+			      const char *id)
 {
 	cleanup_with(call) struct cri_call *call = calloc(1, sizeof(*call));
 	struct err err;
@@ -428,11 +335,11 @@ static struct cri_call *call_new(struct runtime *rt, struct runtime_reply to, st
 
 static void cri_get_info(struct runtime *rt, struct deadline by, runtime_info_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_info(done, arg), by, NULL);
+	struct cri_call *call = cri_call_new(rt, reply_to_info(done, arg), by, NULL);
 	Runtime__V1__VersionRequest req = RUNTIME__V1__VERSION_REQUEST__INIT;
 
 	if (call)
-		ask(call, &version, &req.base);
+		cri_ask(call, &version, &req.base);
 }
 
 static enum delivery deliver_version(struct cri_call *call, const ProtobufCMessage *m,
@@ -446,7 +353,7 @@ static enum delivery deliver_version(struct cri_call *call, const ProtobufCMessa
 	call->version = strdup(from->runtime_version ? from->runtime_version : "");
 	if (!call->name || !call->version)
 		return NO_MEMORY;
-	ask(call, &status, &req.base);
+	cri_ask(call, &status, &req.base);
 	return ASKED_MORE;
 }
 
@@ -474,7 +381,7 @@ static size_t select_pod(const struct runtime_filter *filter, Runtime__V1__KeyVa
 static void cri_list_sandboxes(struct runtime *rt, const struct runtime_filter *filter,
 			       struct deadline by, runtime_sandboxes_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, filter->id);
+	struct cri_call *call = cri_call_new(rt, reply_to_sandboxes(done, arg), by, filter->id);
 	Runtime__V1__ListPodSandboxRequest req = RUNTIME__V1__LIST_POD_SANDBOX_REQUEST__INIT;
 	Runtime__V1__PodSandboxFilter wanted = RUNTIME__V1__POD_SANDBOX_FILTER__INIT;
 	Runtime__V1__KeyValue label = RUNTIME__V1__KEY_VALUE__INIT;
@@ -486,20 +393,20 @@ static void cri_list_sandboxes(struct runtime *rt, const struct runtime_filter *
 	wanted.n_label_selector = select_pod(filter, &label);
 	if (wanted.n_label_selector)
 		req.filter = &wanted;
-	ask(call, &list_sandboxes, &req.base);
+	cri_ask(call, &list_sandboxes, &req.base);
 }
 
 static void ask_sandbox(struct runtime *rt, const char *id, bool verbose, struct deadline by,
 			runtime_sandboxes_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_sandboxes(done, arg), by, id);
 	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.pod_sandbox_id = (char *)id;
 	req.verbose = verbose;
-	ask(call, &sandbox_status, &req.base);
+	cri_ask(call, &sandbox_status, &req.base);
 }
 
 static void cri_sandbox_status(struct runtime *rt, const char *id, struct deadline by,
@@ -527,14 +434,14 @@ static void cri_run_sandbox(struct runtime *rt, const struct sandbox_request *fr
 			    struct deadline by, runtime_id_fn *done, void *arg)
 {
 	__attribute__((cleanup(cleanup_arena))) struct arena arena = { 0 };
-	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, NULL);
+	struct cri_call *call = cri_call_new(rt, reply_to_id(done, arg), by, NULL);
 	Runtime__V1__RunPodSandboxRequest req = RUNTIME__V1__RUN_POD_SANDBOX_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.config = message_sandbox_config(&arena, from);
 	if (req.config)
-		ask(call, &run_sandbox, &req.base);
+		cri_ask(call, &run_sandbox, &req.base);
 	else
 		fail_oom(call);
 }
@@ -542,31 +449,31 @@ static void cri_run_sandbox(struct runtime *rt, const struct sandbox_request *fr
 static void cri_stop_sandbox(struct runtime *rt, const char *id, struct deadline by,
 			     runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__StopPodSandboxRequest req = RUNTIME__V1__STOP_POD_SANDBOX_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.pod_sandbox_id = (char *)id;
-	ask(call, &stop_sandbox, &req.base);
+	cri_ask(call, &stop_sandbox, &req.base);
 }
 
 static void cri_remove_sandbox(struct runtime *rt, const char *id, struct deadline by,
 			       runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__RemovePodSandboxRequest req = RUNTIME__V1__REMOVE_POD_SANDBOX_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.pod_sandbox_id = (char *)id;
-	ask(call, &remove_sandbox, &req.base);
+	cri_ask(call, &remove_sandbox, &req.base);
 }
 
 static void cri_list_containers(struct runtime *rt, const struct runtime_filter *filter,
 				struct deadline by, runtime_containers_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_containers(done, arg), by, filter->id);
+	struct cri_call *call = cri_call_new(rt, reply_to_containers(done, arg), by, filter->id);
 	Runtime__V1__ListContainersRequest req = RUNTIME__V1__LIST_CONTAINERS_REQUEST__INIT;
 	Runtime__V1__ContainerFilter wanted = RUNTIME__V1__CONTAINER_FILTER__INIT;
 	Runtime__V1__KeyValue label = RUNTIME__V1__KEY_VALUE__INIT;
@@ -578,19 +485,19 @@ static void cri_list_containers(struct runtime *rt, const struct runtime_filter 
 	wanted.n_label_selector = select_pod(filter, &label);
 	if (wanted.n_label_selector)
 		req.filter = &wanted;
-	ask(call, &list_containers, &req.base);
+	cri_ask(call, &list_containers, &req.base);
 }
 
 static void cri_container_status(struct runtime *rt, const char *id, struct deadline by,
 				 runtime_containers_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_containers(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_containers(done, arg), by, id);
 	Runtime__V1__ContainerStatusRequest req = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.container_id = (char *)id;
-	ask(call, &container_status, &req.base);
+	cri_ask(call, &container_status, &req.base);
 }
 
 static void cri_create_container(struct runtime *rt, const char *sandbox_id,
@@ -599,7 +506,7 @@ static void cri_create_container(struct runtime *rt, const char *sandbox_id,
 				 runtime_id_fn *done, void *arg)
 {
 	__attribute__((cleanup(cleanup_arena))) struct arena arena = { 0 };
-	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, NULL);
+	struct cri_call *call = cri_call_new(rt, reply_to_id(done, arg), by, NULL);
 	Runtime__V1__CreateContainerRequest req = RUNTIME__V1__CREATE_CONTAINER_REQUEST__INIT;
 
 	if (!call)
@@ -608,7 +515,7 @@ static void cri_create_container(struct runtime *rt, const char *sandbox_id,
 	req.config = message_container_config(&arena, from);
 	req.sandbox_config = message_sandbox_config(&arena, sandbox);
 	if (req.config && req.sandbox_config)
-		ask(call, &create_container, &req.base);
+		cri_ask(call, &create_container, &req.base);
 	else
 		fail_oom(call);
 }
@@ -616,13 +523,13 @@ static void cri_create_container(struct runtime *rt, const char *sandbox_id,
 static void cri_start_container(struct runtime *rt, const char *id, struct deadline by,
 				runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__StartContainerRequest req = RUNTIME__V1__START_CONTAINER_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.container_id = (char *)id;
-	ask(call, &start_container, &req.base);
+	cri_ask(call, &start_container, &req.base);
 }
 
 /* Whether or not there was something to thaw: the stop itself tells how things are. */
@@ -638,14 +545,14 @@ static void on_thawed(void *arg, const struct err *err)
 	}
 	req.container_id = call->id;
 	req.timeout = call->grace_s;
-	ask(call, &stop_container, &req.base);
+	cri_ask(call, &stop_container, &req.base);
 }
 
 /* A frozen container hears no signal, on cgroup v1 not even SIGKILL (NS-067). */
 static void cri_stop_container(struct runtime *rt, const char *id, int64_t grace_s,
 			       struct deadline by, runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 
 	if (!call)
 		return;
@@ -675,13 +582,13 @@ static void cri_list_paused(struct runtime *rt, struct deadline by, runtime_cont
 static void cri_remove_container(struct runtime *rt, const char *id, struct deadline by,
 				 runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__ContainerStatusRequest req = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.container_id = (char *)id;
-	ask(call, &remove_check, &req.base);
+	cri_ask(call, &remove_check, &req.base);
 }
 
 static enum delivery deliver_removal_check(struct cri_call *call, const ProtobufCMessage *m,
@@ -711,14 +618,14 @@ static void ask_attach(struct cri_call *call, const struct runtime_session *sess
 	req.with_stdin = session->input;
 	req.with_stdout = true;
 	req.with_stderr = !session->tty;
-	ask(call, &attach_session, &req.base);
+	cri_ask(call, &attach_session, &req.base);
 }
 
 static void cri_open_session(struct runtime *rt, const char *id,
 			     const struct runtime_session *session, struct deadline by,
 			     runtime_id_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_id(done, arg), by, id);
 	Runtime__V1__ExecRequest req = RUNTIME__V1__EXEC_REQUEST__INIT;
 
 	if (!call)
@@ -735,59 +642,7 @@ static void cri_open_session(struct runtime *rt, const char *id,
 	req.with_stdin = session->input;
 	req.with_stdout = true;
 	req.with_stderr = !session->tty;
-	ask(call, &exec_session, &req.base);
-}
-
-static void cri_image_status(struct runtime *rt, const char *image, struct deadline by,
-			     runtime_image_fn *done, void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_image(done, arg), by, image);
-	Runtime__V1__ImageStatusRequest req = RUNTIME__V1__IMAGE_STATUS_REQUEST__INIT;
-	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
-
-	if (!call)
-		return;
-	spec.image = (char *)image;
-	req.image = &spec;
-	ask(call, &image_status, &req.base);
-}
-
-static void cri_pull_image(struct runtime *rt, const char *image, struct deadline by,
-			   runtime_image_fn *done, void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_image(done, arg), by, image);
-	Runtime__V1__PullImageRequest req = RUNTIME__V1__PULL_IMAGE_REQUEST__INIT;
-	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
-
-	if (!call)
-		return;
-	spec.image = (char *)image;
-	req.image = &spec;
-	ask(call, &pull_image, &req.base);
-}
-
-static void cri_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done,
-			    void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_images(done, arg), by, NULL);
-	Runtime__V1__ListImagesRequest req = RUNTIME__V1__LIST_IMAGES_REQUEST__INIT;
-
-	if (call)
-		ask(call, &list_images, &req.base);
-}
-
-static void cri_remove_image(struct runtime *rt, const char *image, struct deadline by,
-			     runtime_done_fn *done, void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, image);
-	Runtime__V1__RemoveImageRequest req = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
-	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
-
-	if (!call)
-		return;
-	spec.image = (char *)image;
-	req.image = &spec;
-	ask(call, &remove_image, &req.base);
+	cri_ask(call, &exec_session, &req.base);
 }
 
 static void cri_close(struct runtime *rt)
