@@ -1,5 +1,6 @@
 #include "agent/agent.h"
 
+#include "agent/events/events.h"
 #include "agent/gate/gate.h"
 #include "agent/pods/freeze.h"
 #include "agent/pods/pods.h"
@@ -15,6 +16,7 @@
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 #include "shared/base/text.h"
+#include "shared/base/version.h"
 
 #include <pwd.h>
 #include <signal.h>
@@ -35,6 +37,7 @@ void agent_config_init(struct agent_config *config)
 		.units_backend = "systemd",
 		.runtime_backend = is_balancer ? "none" : "cri",
 		.runtime_address = "unix:///run/containerd/containerd.sock",
+		.pod_logs = "/var/log/pods",
 		.cluster = cluster ? cluster : "",
 		.is_balancer = is_balancer,
 		.front_user = "berthd-front",
@@ -79,13 +82,15 @@ static int open_backends(struct agent *agent, struct err *err)
 {
 	const struct agent_config *config = &agent->config;
 
-	if (units_open(config->units_backend, agent->loop, &agent->units, err) < 0 ||
+	if (events_open(agent->loop, &agent->events, err) < 0 ||
+	    units_open(config->units_backend, agent->loop, &agent->units, err) < 0 ||
 	    runtime_open(config->runtime_backend, config->runtime_address, agent->loop,
 			 &agent->runtime, err) < 0 ||
 	    pods_open(config->state_dir, agent->loop, agent->units, agent->runtime, &agent->pods,
 		      err) < 0 ||
 	    streams_open(agent->loop, &agent->streams, err) < 0)
 		return -1;
+	pods_set_events(agent->pods, agent->events);
 	if (config->stream_idle_ms > 0)
 		streams_set_idle(agent->streams, config->stream_idle_ms);
 	pods_set_frozen(agent->pods, freeze_is_on(config->private_dir));
@@ -229,6 +234,8 @@ int agent_init(struct agent *agent, const struct agent_config *config, struct er
 	    server_open(agent, &agent->server, err) < 0 || open_gate(agent, err) < 0 ||
 	    open_front_gates(agent, err) < 0 || open_watchdog(agent, err) < 0)
 		return -1;
+	events_note(agent->events, EVENT_NORMAL, "agent", "berthd", "Started", "berthd %s serves",
+		    version_number());
 	return 0;
 }
 
@@ -263,6 +270,7 @@ void agent_release(struct agent *agent)
 		runtime_close(agent->runtime);
 	if (agent->units)
 		units_close(agent->units);
+	events_close(agent->events);
 	metrics_free(agent->metrics);
 	sd_event_unref(agent->loop);
 	memset(agent, 0, sizeof(*agent));

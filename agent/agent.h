@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 struct err;
+struct events;
 struct gate;
 struct metrics;
 struct monitor;
@@ -26,6 +27,7 @@ struct agent_config {
 	const char *units_backend;   /* "systemd" or "fake" */
 	const char *runtime_backend; /* "cri", "fake" or "none" */
 	const char *runtime_address; /* unix:///run/containerd/containerd.sock */
+	const char *pod_logs;        /* what runtimes write: /var/log/pods */
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
 	bool is_balancer;            /* BERTH_ROLE says so: haproxy, and no runtime */
 	const char *front_user;      /* who may use the front's sockets: berthd-front */
@@ -40,6 +42,7 @@ struct agent {
 	struct agent_config config;
 	int64_t started_ms;
 	struct sd_event *loop;
+	struct events *events;
 	struct units *units;
 	struct runtime *runtime;
 	struct pods *pods;

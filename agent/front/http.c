@@ -1,7 +1,7 @@
 /*
  * /healthz, /readyz and /metrics for probes and scrapers on the node's loopback. libmicrohttpd parses, in
- * a thread of its own that polls: its epoll forgets an end of stream that comes together with a request
- * (0.9.75). Each request becomes one call to the agent, which answers from memory.
+ * a thread of its own that polls: with its epoll (0.9.75) clients that send and hang up hold their places
+ * until the time-out. Each request becomes one call to the agent, which answers from memory.
  */
 #include "agent/ask/probe.h"
 #include "agent/front/front_impl.h"

@@ -254,6 +254,7 @@ static bool passes_backoff(struct worker *w, struct start_state *st, const char 
 	snprintf(message, sizeof(message),
 		 "back-off %s restarting failed container=%s pod=%s_%s(%s)", delay, name,
 		 pod_name(w->record.pod), pod_namespace(w->record.pod), pod_uid(w->record.pod));
+	worker_note(w, EVENT_WARNING, "BackOff", "%s", message);
 	start_state_wait(st, "CrashLoopBackOff", message, left_ms);
 	return false;
 }
@@ -320,7 +321,13 @@ static void act_decision(struct worker *w, const struct pod_decision *d)
 		return;
 	}
 	if (d->kill_pod) {
-		if (kill_whole_pod(w) || !d->create_sandbox || purge_init(w))
+		if (kill_whole_pod(w)) {
+			if (d->create_sandbox)
+				worker_note(w, EVENT_NORMAL, "SandboxChanged",
+					    "the pod's sandbox is stopped and made again");
+			return;
+		}
+		if (!d->create_sandbox || purge_init(w))
 			return;
 		sandbox_start(w, d->attempt);
 		return;

@@ -42,6 +42,8 @@ static void on_stopped(void *arg, const struct err *err)
 	if (err && err->code != ERR_NOT_FOUND) {
 		struct err wrapped = *err;
 
+		worker_note(job->w, EVENT_WARNING, "FailedKillPod", "container %s: %s",
+			    k->items[i].name, err->msg);
 		err_wrap(&wrapped, "KillContainerError: stop container '%s'", k->items[i].name);
 		job_fail(job, &wrapped);
 		k->items[i].remove = false;
@@ -93,6 +95,8 @@ static void stop_wave(struct kill *k)
 		if (k->items[i].wave != k->wave)
 			continue;
 		call = job_call(&k->base, i);
+		worker_note(k->base.w, EVENT_NORMAL, "Killing", "stopping container %s",
+			    k->items[i].name);
 		if (call)
 			runtime_stop_container(rt, k->items[i].id, grace_s, by, on_stopped, call);
 	}

@@ -44,6 +44,7 @@ static void on_sandbox(void *arg, const char *id, const struct err *err)
 
 		if (job->w && name_is_reserved(err))
 			note_refusal(job->w, s->attempt);
+		worker_note(job->w, EVENT_WARNING, "FailedCreatePodSandBox", "%s", err->msg);
 		err_wrap(&wrapped, "CreatePodSandboxError");
 		job_fail(job, &wrapped);
 	} else if (job->w) {
@@ -64,8 +65,10 @@ static int sandbox_make(struct worker *w, struct sandbox_job *s, struct err *err
 	if (result == 0)
 		result = render_sandbox(w->record.pod, s->attempt, &facts.node, &req, err);
 	node_facts_release(&facts);
-	if (result < 0)
+	if (result < 0) {
+		worker_note(w, EVENT_WARNING, "FailedCreatePodSandBox", "%s", err->msg);
 		return err_wrap(err, "CreatePodSandboxError");
+	}
 	call = job_call(&s->base, 0);
 	if (call)
 		runtime_run_sandbox(w->pods->runtime, &req, deadline_in_ms(CALL_MS), on_sandbox,

@@ -1,6 +1,7 @@
 /* Starts one container (pod-sync.md section 11): image, create, start. */
 #include "agent/pods/pods_impl.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ struct starting {
 	char *id;       /* made, or found made */
 	char *leftover; /* made for another sandbox or spec: goes first */
 	uint32_t attempt;
+	int64_t pull_started_ms;
 };
 
 static void starting_free(struct job *job)
@@ -53,6 +55,7 @@ static void give_up(struct starting *s, const char *reason, const struct err *er
 
 	if (!st)
 		return;
+	worker_note(s->base.w, EVENT_WARNING, "Failed", "%s: %s", reason, err->msg);
 	limits = &s->base.w->pods->timing.retry;
 	backoff_next(&st->failed, limits, st->failed.updated_ns, now_ns);
 	start_state_wait(st, reason, err->msg, st->failed.delay_ms);
@@ -68,6 +71,7 @@ static void on_started(void *arg, const struct err *err)
 	if (err) {
 		give_up(s, "RunContainerError", err);
 	} else if (st) {
+		worker_note(job->w, EVENT_NORMAL, "Started", "started container %s", s->name);
 		start_state_wait(st, "", NULL, 0);
 		st->failed = (struct backoff){ 0 };
 		st->refused_ms = 0;
@@ -110,12 +114,14 @@ static void on_created(void *arg, const char *id, const struct err *err)
 	struct job *job = job_answer(arg, NULL);
 	struct starting *s = (struct starting *)job;
 
-	if (err && name_is_reserved(err))
+	if (err && name_is_reserved(err)) {
 		name_is_taken(s, err);
-	else if (err)
+	} else if (err) {
 		give_up(s, "CreateContainerError", err);
-	else if ((s->id = strdup(id)))
+	} else if ((s->id = strdup(id))) {
+		worker_note(job->w, EVENT_NORMAL, "Created", "created container %s", s->name);
 		start_it(s);
+	}
 	job_answered(job);
 }
 
@@ -178,6 +184,8 @@ static void pull_failed(struct starting *s, const struct err *err)
 
 	if (!st)
 		return;
+	worker_note(s->base.w, EVENT_WARNING, "Failed", "cannot pull image '%s': %s", s->image,
+		    err->msg);
 	err_wrap(&wrapped, "pull '%s'", s->image);
 	backoff_next(&st->pull, &s->base.w->pods->timing.pull, st->pull.updated_ns,
 		     clock_wall_ns());
@@ -195,6 +203,8 @@ static void on_pulled(void *arg, const char *ref, const struct err *err)
 	if (err) {
 		pull_failed(s, err);
 	} else {
+		worker_note(job->w, EVENT_NORMAL, "Pulled", "pulled image '%s' in %" PRId64 " ms",
+			    s->image, clock_now_ms() - s->pull_started_ms);
 		s->image_ref = strdup(ref ? ref : "");
 		create_it(s);
 	}
@@ -208,6 +218,7 @@ static void wait_to_pull(struct starting *s, struct start_state *st, int64_t lef
 	cleanup_free char *message = text_format("back-off pulling image '%s'%s%s", s->image,
 						 told ? ": " : "", told ? st->message : "");
 
+	worker_note(s->base.w, EVENT_WARNING, "BackOff", "back-off pulling image '%s'", s->image);
 	start_state_wait(st, "ImagePullBackOff", message, left_ms);
 	s->base.waits = true;
 }
@@ -228,6 +239,8 @@ static void pull_it(struct starting *s)
 		wait_to_pull(s, st, left_ms);
 		return;
 	}
+	worker_note(s->base.w, EVENT_NORMAL, "Pulling", "pulling image '%s'", s->image);
+	s->pull_started_ms = clock_now_ms();
 	call = job_call(&s->base, 0);
 	s->base.can_wait = true;
 	if (call)

@@ -176,6 +176,11 @@ int pods_open(const char *state_dir, struct sd_event *loop, struct units *units,
 	return pods_open_with(state_dir, loop, units, runtime, &pods_timing_default, ret_pods, err);
 }
 
+void pods_set_events(struct pods *pods, struct events *events)
+{
+	pods->events = events;
+}
+
 void pods_close(struct pods *pods)
 {
 	struct worker *w;

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct events;
 struct pods;
 struct runtime;
 struct sd_event;
@@ -57,6 +58,8 @@ typedef void pods_list_fn(void *arg, const struct pod_view *list, size_t count,
 /* Loads the wanted pods and begins to sync them. Units, runtime and loop are borrowed. */
 int pods_open(const char *state_dir, struct sd_event *loop, struct units *units,
 	      struct runtime *runtime, struct pods **ret_pods, struct err *err);
+/* Where what happens to pods is noted from now on; borrowed. */
+void pods_set_events(struct pods *pods, struct events *events);
 /* Stops syncing; what runs goes on running. */
 void pods_close(struct pods *pods);
 

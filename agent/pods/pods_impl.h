@@ -11,6 +11,7 @@
  *   job_*.c     the actions: kill, remove, sandbox, start, clean
  *   relist.c    one list for all pods, to notice what changed by itself
  */
+#include "agent/events/events.h"
 #include "agent/pods/pods.h"
 #include "agent/pods/store.h"
 #include "agent/runtime/runtime.h"
@@ -40,6 +41,7 @@ struct pods {
 	struct sd_event *loop;
 	struct units *units;
 	struct runtime *runtime;
+	struct events *events; /* NULL: nobody wants to know */
 	struct store *store;
 	struct pods_timing timing;
 	char *volumes_dir;
@@ -139,6 +141,9 @@ struct start_state *worker_start_state(struct worker *w, const char *name);
 /* Waiting with this reason and message, tried again after 'delay_ms'. */
 void start_state_wait(struct start_state *st, const char *reason, const char *message,
 		      int64_t delay_ms);
+/* Notes what happened to its pod, in Kubernetes' words. 'w' may be NULL: then it is nobody's. */
+void worker_note(struct worker *w, enum event_type type, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
 /* Takes the worker out and frees it: no trace of the pod is left. */
 void worker_forget(struct worker *w);
 

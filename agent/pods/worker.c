@@ -5,6 +5,8 @@
 #include "shared/base/log.h"
 #include "shared/pod/hash.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,6 +92,21 @@ void worker_say(struct worker *w, const char *msg)
 {
 	free(w->message);
 	w->message = msg ? strdup(msg) : NULL;
+}
+
+void worker_note(struct worker *w, enum event_type type, const char *reason, const char *fmt, ...)
+{
+	char object[EVENT_OBJECT_BYTES], message[EVENT_MESSAGE_BYTES];
+	va_list ap;
+
+	if (!w)
+		return;
+	snprintf(object, sizeof(object), "%s/%s", pod_namespace(w->record.pod),
+		 pod_name(w->record.pod));
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	events_note(w->pods->events, type, "pod", object, reason, "%s", message);
 }
 
 /* Errors are tried again later and later; what was changed from outside is tried at once. */
@@ -179,6 +196,7 @@ void worker_forget(struct worker *w)
 		retry(w, &err);
 		return;
 	}
+	worker_note(w, EVENT_NORMAL, "Deleted", "the pod is gone");
 	while (*at != w)
 		at = &(*at)->next;
 	*at = w->next;

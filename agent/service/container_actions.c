@@ -1,6 +1,7 @@
 #include "agent/service/container_actions.h"
 
 #include "agent/agent.h"
+#include "agent/events/events.h"
 #include "agent/runtime/runtime.h"
 #include "agent/service/call.h"
 #include "shared/base/cleanup.h"
@@ -101,6 +102,19 @@ static void action_reply(struct action_call *a)
 
 static void action_pump(struct action_call *a);
 
+static void note_event(const struct action_item *item)
+{
+	static const char *const reasons[] = { [CONTAINER_STOP] = "Stopped",
+					       [CONTAINER_KILL] = "Killed",
+					       [CONTAINER_DELETE] = "Deleted" };
+	bool failed = strcmp(item->result, "failed") == 0;
+
+	if (item->id && strcmp(item->result, "absent") != 0)
+		events_note(call_agent(item->action->call)->events,
+			    failed ? EVENT_WARNING : EVENT_NORMAL, "container", item->id,
+			    failed ? "Failed" : reasons[item->action->action], "%s", item->message);
+}
+
 static void item_settle(struct action_item *item, const struct err *err)
 {
 	item->millis = (uint32_t)(clock_now_ms() - item->started_ms);
@@ -111,6 +125,7 @@ static void item_settle(struct action_item *item, const struct err *err)
 		item->result = "failed";
 		snprintf(item->message, sizeof(item->message), "%.255s", err->msg);
 	}
+	note_event(item);
 	item->action->under_way--;
 	action_pump(item->action);
 }

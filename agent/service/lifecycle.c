@@ -1,4 +1,5 @@
 #include "agent/agent.h"
+#include "agent/events/events.h"
 #include "agent/pods/freeze.h"
 #include "agent/pods/quiesce.h"
 #include "agent/service/call.h"
@@ -37,6 +38,9 @@ static void wire_container(const struct quiesce_container *c,
 /* The node's journal tells what was done to it after the controller is gone. */
 static void note(void *call, const struct quiesce_report *report)
 {
+	events_note(call_agent(call)->events, report->ok ? EVENT_NORMAL : EVENT_WARNING, "node",
+		    "node", report->ok ? "Quiesced" : "QuiesceFailed", "%zu containers, %u ms",
+		    report->container_count, report->millis);
 	for (size_t i = 0; i < report->container_count; i++) {
 		const struct quiesce_container *c = &report->containers[i];
 
@@ -117,6 +121,8 @@ static void lifecycle_quiesce(Berth__Node__V1__Lifecycle_Service *self,
 	}
 	*c = (struct quiesce_call){ .reply = reply, .call = call };
 	config.namespaces = namespaces;
+	events_note(agent->events, EVENT_NORMAL, "node", "node", "Quiescing",
+		    "kubelet and containers are being stopped");
 	quiesce_start(&config, call_deadline(call), on_quiesced, c);
 }
 

@@ -3,6 +3,7 @@
 #include "agent/agent.h"
 #include "agent/pods/pods.h"
 #include "agent/service/monitor.h"
+#include "agent/streams/stream.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/version.h"
@@ -231,6 +232,9 @@ void metrics_write(const struct metrics *metrics, struct agent *agent, struct te
 	if (agent->pods)
 		number(ret, "berth_pods_wanted", "gauge", "Pods that this node is to run.",
 		       pods_count(agent->pods));
+	if (agent->streams)
+		number(ret, "berth_agent_streams", "gauge", "Open sessions: exec, logs, copies.",
+		       streams_count(agent->streams));
 	if (!metrics)
 		return;
 	write_now(metrics, ret);

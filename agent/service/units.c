@@ -1,4 +1,5 @@
 #include "agent/agent.h"
+#include "agent/events/events.h"
 #include "agent/service/call.h"
 #include "agent/units/unit.h"
 
@@ -7,6 +8,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_NAMES 256
 
@@ -103,7 +105,24 @@ static void units_rpc_status(Berth__Node__V1__Units_Service *self,
 struct action_call {
 	Berth__Node__V1__UnitActionReply_Closure reply;
 	void *call;
+	const char *name;   /* as it was asked for; the request's */
+	const char *reason; /* of the event, when it goes well */
+	bool is_signal;     /* an event also when systemd had no job to do */
 };
+
+/* Where nothing was to be done nothing has happened. */
+static void note_event(const struct action_call *action, const struct unit_outcome *outcome,
+		       const struct err *err)
+{
+	struct events *events = call_agent(action->call)->events;
+
+	if (err)
+		events_note(events, EVENT_WARNING, "unit", action->name, "Failed", "%s", err->msg);
+	else if (strcmp(outcome->job_result, "none") != 0 || outcome->killed || action->is_signal)
+		events_note(events, EVENT_NORMAL, "unit", outcome->after.name, action->reason,
+			    "was %s, is %s%s", outcome->before.active, outcome->after.active,
+			    outcome->killed ? " (by SIGKILL)" : "");
+}
 
 static void on_action(void *arg, const struct unit_outcome *outcome, const struct err *err)
 {
@@ -112,6 +131,7 @@ static void on_action(void *arg, const struct unit_outcome *outcome, const struc
 	struct action_call action = *(struct action_call *)arg;
 
 	free(arg);
+	note_event(&action, outcome, err);
 	if (err) {
 		call_fail(action.call, err);
 		return;
@@ -129,7 +149,8 @@ static void on_action(void *arg, const struct unit_outcome *outcome, const struc
 }
 
 /* What on_action() will find; NULL when the call has been failed. */
-static struct action_call *action_new(Berth__Node__V1__UnitActionReply_Closure reply, void *call)
+static struct action_call *action_new(const char *name, const char *reason,
+				      Berth__Node__V1__UnitActionReply_Closure reply, void *call)
 {
 	struct action_call *action = malloc(sizeof(*action));
 	struct err err;
@@ -139,11 +160,14 @@ static struct action_call *action_new(Berth__Node__V1__UnitActionReply_Closure r
 		call_fail(call, &err);
 		return NULL;
 	}
-	*action = (struct action_call){ .reply = reply, .call = call };
+	*action = (struct action_call){
+		.reply = reply, .call = call, .name = name, .reason = reason
+	};
 	return action;
 }
 
-static void act(enum unit_action what, const Berth__Node__V1__UnitActionRequest *req,
+static void act(enum unit_action what, const char *reason,
+		const Berth__Node__V1__UnitActionRequest *req,
 		Berth__Node__V1__UnitActionReply_Closure reply, void *call)
 {
 	struct action_call *action;
@@ -155,7 +179,7 @@ static void act(enum unit_action what, const Berth__Node__V1__UnitActionRequest 
 		call_fail(call, &err);
 		return;
 	}
-	action = action_new(reply, call);
+	action = action_new(req->name, reason, reply, call);
 	if (action)
 		units_act(call_units(call), what, req->name, call_deadline(call), on_action,
 			  action);
@@ -166,7 +190,7 @@ static void units_rpc_start(Berth__Node__V1__Units_Service *self,
 			    Berth__Node__V1__UnitActionReply_Closure reply, void *call)
 {
 	(void)self;
-	act(UNIT_START, req, reply, call);
+	act(UNIT_START, "Started", req, reply, call);
 }
 
 static void units_rpc_stop(Berth__Node__V1__Units_Service *self,
@@ -177,10 +201,10 @@ static void units_rpc_stop(Berth__Node__V1__Units_Service *self,
 
 	(void)self;
 	if (!req->force) {
-		act(UNIT_STOP, req, reply, call);
+		act(UNIT_STOP, "Stopped", req, reply, call);
 		return;
 	}
-	action = action_new(reply, call);
+	action = action_new(req->name, "Stopped", reply, call);
 	if (action)
 		units_force_stop(call_units(call), req->name, req->grace_millis,
 				 call_deadline(call), on_action, action);
@@ -191,7 +215,7 @@ static void units_rpc_restart(Berth__Node__V1__Units_Service *self,
 			      Berth__Node__V1__UnitActionReply_Closure reply, void *call)
 {
 	(void)self;
-	act(UNIT_RESTART, req, reply, call);
+	act(UNIT_RESTART, "Restarted", req, reply, call);
 }
 
 static void units_rpc_kill(Berth__Node__V1__Units_Service *self,
@@ -202,10 +226,12 @@ static void units_rpc_kill(Berth__Node__V1__Units_Service *self,
 	struct action_call *action;
 
 	(void)self;
-	action = action_new(reply, call);
-	if (action)
-		units_kill(call_units(call), req->name, req->main_only, signal ? signal : SIGTERM,
-			   call_deadline(call), on_action, action);
+	action = action_new(req->name, "Killing", reply, call);
+	if (!action)
+		return;
+	action->is_signal = true;
+	units_kill(call_units(call), req->name, req->main_only, signal ? signal : SIGTERM,
+		   call_deadline(call), on_action, action);
 }
 
 Berth__Node__V1__Units_Service units_service = BERTH__NODE__V1__UNITS__INIT(units_rpc_);

@@ -15,59 +15,6 @@
 #define COMM_MAX 15         /* TASK_COMM_LEN - 1 */
 #define KTHREAD  0x00200000 /* PF_KTHREAD of the kernel's sched.h */
 
-static inline __attribute__((unused)) void cleanup_dir(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
-/* What of proc_pid_stat(5) is of use here. */
-struct stat_line {
-	char comm[64];
-	char state;
-	unsigned flags;
-	uint64_t start_ticks;
-};
-
-/* Up to 'size' - 1 bytes of a small file, NUL-terminated; its length, or -1. */
-static ssize_t read_small(const char *proc_root, pid_t pid, const char *file, char *buf,
-			  size_t size)
-{
-	char path[PATH_MAX];
-	cleanup_fd int fd = -1;
-	ssize_t len;
-
-	if ((size_t)snprintf(path, sizeof(path), "%s/%d/%s", proc_root, (int)pid, file) >=
-	    sizeof(path))
-		return -1;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -1;
-	len = read(fd, buf, size - 1);
-	if (len >= 0)
-		buf[len] = '\0';
-	return len;
-}
-
-static bool read_stat(const char *proc_root, pid_t pid, struct stat_line *ret)
-{
-	char buf[1024], *open_at, *close_at;
-
-	if (read_small(proc_root, pid, "stat", buf, sizeof(buf)) <= 0)
-		return false;
-	/* The name may hold anything, ')' too: it ends at the last one. */
-	open_at = strchr(buf, '(');
-	close_at = strrchr(buf, ')');
-	if (!open_at || !close_at || close_at < open_at)
-		return false;
-	*close_at = '\0';
-	snprintf(ret->comm, sizeof(ret->comm), "%s", open_at + 1);
-	return sscanf(close_at + 1,
-		      " %c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
-		      " %" SCNu64,
-		      &ret->state, &ret->flags, &ret->start_ticks) == 3;
-}
-
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -98,19 +45,19 @@ static bool argv0_is(const char *proc_root, pid_t pid, const char *name)
 {
 	char buf[PATH_MAX];
 
-	return read_small(proc_root, pid, "cmdline", buf, sizeof(buf)) > 0 &&
+	return process_read_file(proc_root, pid, "cmdline", buf, sizeof(buf)) > 0 &&
 	       strcmp(base_name(buf), name) == 0;
 }
 
 /* A name that the kernel cut off says nothing: argv and exe must tell then. */
-static bool comm_is(const struct stat_line *stat, const char *name)
+static bool comm_is(const struct process_stat *stat, const char *name)
 {
 	return strlen(name) <= COMM_MAX && strcmp(stat->comm, name) == 0;
 }
 
-static bool is_victim(const char *proc_root, pid_t pid, const char *name, struct stat_line *stat)
+static bool is_victim(const char *proc_root, pid_t pid, const char *name, struct process_stat *stat)
 {
-	if (pid == getpid() || !read_stat(proc_root, pid, stat))
+	if (pid == getpid() || !process_read_stat(proc_root, pid, stat))
 		return false;
 	if (stat->state == 'Z' || stat->state == 'X' || (stat->flags & KTHREAD))
 		return false;
@@ -135,9 +82,9 @@ static int add(struct process_ids *ids, pid_t pid, uint64_t start_ticks, struct 
 
 int process_find(const char *proc_root, const char *name, struct process_ids *ret, struct err *err)
 {
-	__attribute__((cleanup(cleanup_dir))) DIR *dir = opendir(proc_root);
+	cleanup_with(dir) DIR *dir = opendir(proc_root);
 	struct process_ids ids = { 0 };
-	struct stat_line stat;
+	struct process_stat stat;
 	struct dirent *entry;
 	int64_t pid;
 
@@ -159,13 +106,13 @@ int process_find(const char *proc_root, const char *name, struct process_ids *re
 int process_open(const char *proc_root, struct process_id id, int *ret_fd, struct err *err)
 {
 	cleanup_fd int fd = (int)syscall(SYS_pidfd_open, id.pid, 0);
-	struct stat_line stat;
+	struct process_stat stat;
 
 	if (fd < 0 && errno != ESRCH)
 		return err_set(err, ERR_INTERNAL, errno, "pidfd_open of %d", (int)id.pid);
 	/* From here on the pidfd holds whatever process has the pid: is it still the one? */
-	if (fd < 0 || !read_stat(proc_root, id.pid, &stat) || stat.start_ticks != id.start_ticks ||
-	    stat.state == 'Z' || stat.state == 'X')
+	if (fd < 0 || !process_read_stat(proc_root, id.pid, &stat) ||
+	    stat.start_ticks != id.start_ticks || stat.state == 'Z' || stat.state == 'X')
 		return err_set(err, ERR_NOT_FOUND, 0, "process %d is gone", (int)id.pid);
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -78,13 +78,29 @@ static int no_cluster(const struct invocation *inv, struct err *err)
 	return -1;
 }
 
+/* --channel, else $BERTH_CHANNEL. */
+static int wanted_channel(const struct invocation *inv, enum node_channel *ret, struct err *err)
+{
+	const char *said = getenv("BERTH_CHANNEL");
+
+	*ret = (enum node_channel)inv->opt->channel;
+	if (*ret != NODE_CHANNEL_AUTO || !said || !*said || node_channel_parse(said, ret))
+		return 0;
+	usage_error(err, "$BERTH_CHANNEL is '%s'; it may be auto, ipc, tls or relay", said);
+	return err_explain(err, "BAD_VALUE", NULL);
+}
+
 /* Gives all of 'list' the way to their agents. */
 static int set_channels(const struct invocation *inv, const struct node_list *list, struct err *err)
 {
+	enum node_channel channel;
+
+	if (wanted_channel(inv, &channel, err) < 0)
+		return -1;
 	for (size_t i = 0; i < list->count; i++) {
 		struct node *node = list->items[i];
 
-		node->channel = (enum node_channel)inv->opt->channel;
+		node->channel = channel;
 		if (node->relay.count == 0)
 			provider_relay_argv(node->provider, node->name, &node->relay);
 		if (strv_failed(&node->relay))
@@ -298,11 +314,13 @@ int nodes_select_words(struct invocation *inv, const struct strv *words,
 		       enum nodes_default fallback, struct node_list *ret_list, struct err *err)
 {
 	cleanup_nodes struct node_list list = { 0 };
+	enum node_channel channel;
 	int known = 0;
 
-	if (check_words(words, err) < 0)
+	if (check_words(words, err) < 0 || wanted_channel(inv, &channel, err) < 0)
 		return -1;
-	if (words->count && !has_glob(words))
+	/* Only the engine knows which port an agent is published on now. */
+	if (words->count && !has_glob(words) && channel != NODE_CHANNEL_TLS)
 		known = recall_all(inv, words, &list, err);
 	if (known < 0 || (!known && nodes_list(inv, words, true, &list, err) < 0))
 		return -1;

@@ -38,9 +38,10 @@ const struct option_spec global_options[] = {
 	  .value = "WAY",
 	  .type = OPTION_CHOICE,
 	  OPTION_AT(channel),
-	  .choices = "auto ipc relay",
-	  .help = "way to the agents: auto, ipc or relay (default: auto: the node's socket, or the "
-		  "engine's exec where this host does not have it)" },
+	  .choices = "auto ipc tls relay",
+	  .help = "way to the agents: auto, ipc, tls or relay (default: $BERTH_CHANNEL, else auto: "
+		  "the "
+		  "node's socket, or TLS or the engine's exec where this host does not have it)" },
 	{ .name = "timeout",
 	  .value = "DUR",
 	  .type = OPTION_DURATION,
@@ -82,6 +83,8 @@ void options_init(struct options *opt)
 		.control_planes = -1,
 		.ip_family = -1,
 		.signal = -1,
+		.tail = -1,
+		.since_ms = -1,
 		.wait_gone = true,
 	};
 }
@@ -94,6 +97,7 @@ void options_release(struct options *opt)
 	strv_release(&opt->packages);
 	strv_release(&opt->preloads);
 	strv_release(&opt->env);
+	strv_release(&opt->units);
 	strv_release(&opt->labels);
 	strv_release(&opt->mounts);
 	strv_release(&opt->publish);

@@ -43,6 +43,7 @@ struct options {
 	struct strv packages;
 	struct strv preloads;
 	struct strv env;
+	struct strv units;
 	int output;   /* enum output_format */
 	int progress; /* enum progress_mode */
 	int channel;  /* enum node_channel */
@@ -58,6 +59,8 @@ struct options {
 	int64_t workers;
 	int64_t control_planes;
 	int64_t signal; /* Linux number */
+	int64_t tail;   /* lines or events */
+	int64_t since_ms;
 	bool quiet;
 	bool help;
 	bool version;
@@ -73,6 +76,12 @@ struct options {
 	bool wait_gone;
 	bool sandboxes;
 	bool client;
+	bool kernel;
+	bool watch;
+	bool warnings;
+	bool follow;
+	bool previous;
+	bool timestamps;
 	bool input;
 	bool tty;
 };

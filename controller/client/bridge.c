@@ -16,6 +16,9 @@
 /* nng gives a new connection 10 s until it has the agent's SP header. */
 #define OPEN_MS 9000
 
+/* How long nobody need notice that a connection has failed. */
+#define LINGER_MS 5000
+
 #define BUFFER_BYTES    ((size_t)64 * 1024)
 #define CONNECTIONS_MAX 16
 
@@ -207,6 +210,20 @@ static void explain(struct crossing *c, struct err *err)
 	err_explain(err, "AGENT_NOT_ANSWERING", NULL);
 }
 
+/* A connection that failed stays open until nng lets go of it, as the one who waits for it makes it do: a
+ * dialer that is hung up on tries again at once, and the way with it. */
+static void fail(struct crossing *c, const struct err *err)
+{
+	struct pollfd p[] = {
+		{ .fd = c->bridge->stop_fds[0], .events = POLLIN },
+		{ .fd = c->local_fd, .events = 0 },
+	};
+
+	record_failure(c->bridge, err);
+	while (poll(p, 2, LINGER_MS) < 0 && errno == EINTR)
+		;
+}
+
 static void carry(struct crossing *c)
 {
 	struct err err;
@@ -216,7 +233,7 @@ static void carry(struct crossing *c)
 	if (c->agent_spoke || !c->pipe_ended || is_stopping(c->bridge))
 		return;
 	explain(c, &err);
-	record_failure(c->bridge, &err);
+	fail(c, &err);
 }
 
 /* Nothing is opened for one who only looks whether somebody listens. */
@@ -242,7 +259,7 @@ static void cross(struct crossing *c)
 		return;
 	if (bridge->ops->open(bridge->arg, bridge->stop_fds[0], deadline_in_ms(OPEN_MS), &c->pipe,
 			      &err) < 0) {
-		record_failure(bridge, &err);
+		fail(c, &err);
 		return;
 	}
 	carry(c);

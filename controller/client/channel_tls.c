@@ -52,6 +52,7 @@ static void link_free(struct tls_link *link)
 	if (link->fd >= 0)
 		close(link->fd);
 	free(link);
+	OPENSSL_thread_stop(); /* the thread ends with its connection, perhaps after the process */
 }
 DEFINE_CLEANUP(link, struct tls_link *, link_free)
 

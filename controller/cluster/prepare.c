@@ -74,7 +74,8 @@ static int settle_and_plan(struct attempt *a, struct cluster_found *found,
 	strv_add_all(&found->bad_ips, &a->bad_ips);
 	found->ipv6_refused = a->ipv6_refused;
 	found->network_refused = a->network_refused;
-	if (found->has_engine && engine_check(&found->engine, config, &found->warnings, err) < 0)
+	if (found->has_engine && engine_check(provider_name(a->ctx->provider), &found->engine,
+					      config, &found->warnings, err) < 0)
 		return -1;
 	if (ports_choose(config, found->has_engine && found->engine.remote, &ported, err) < 0)
 		return -1;

@@ -58,7 +58,7 @@ static const char *listen_address(const struct cluster_config *config,
 {
 	return port->listen_address && *port->listen_address
 		       ? port->listen_address
-		       : ports_listen_default(config->ip_family);
+		       : ports_listen_default(config->ip_family, false);
 }
 
 static bool is_wildcard(const char *address)

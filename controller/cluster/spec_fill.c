@@ -104,7 +104,7 @@ static int publish_api(const struct cluster_config *config, struct node_config *
 	port->container_port = API_SERVER_PORT;
 	port->host_port = is_door ? config->api_server_port : 0;
 	return node_set(&port->listen_address,
-			!is_door                     ? ports_listen_default(config->ip_family)
+			!is_door ? ports_listen_default(config->ip_family, false)
 			: config->api_server_address ? config->api_server_address
 						     : "",
 			err);

@@ -1,6 +1,7 @@
 #include "controller/node/node.h"
 
 #include "controller/client/channel_relay.h"
+#include "controller/client/channel_tls.h"
 #include "controller/client/client.h"
 
 #include <pthread.h>
@@ -21,6 +22,24 @@ static const char *const state_names[] = {
 	[NODE_PAUSED] = "paused",   [NODE_STOPPING] = "stopping", [NODE_STOPPED] = "stopped",
 	[NODE_ERROR] = "error",
 };
+
+static const char *const channel_names[] = {
+	[NODE_CHANNEL_AUTO] = "auto",
+	[NODE_CHANNEL_IPC] = "ipc",
+	[NODE_CHANNEL_TLS] = "tls",
+	[NODE_CHANNEL_RELAY] = "relay",
+};
+
+bool node_channel_parse(const char *name, enum node_channel *ret)
+{
+	for (size_t i = 0; i < ARRAY_LEN(channel_names); i++) {
+		if (strcmp(name, channel_names[i]) == 0) {
+			*ret = (enum node_channel)i;
+			return true;
+		}
+	}
+	return false;
+}
 
 const char *node_role_name(enum node_role role)
 {
@@ -171,11 +190,60 @@ int node_socket_path(const struct node *node, char *ret, size_t size, struct err
 	return 0;
 }
 
-static bool wants_relay(const struct node *node)
+/* Where the certificates of the node's cluster are: beside the directory of its nodes. */
+static char *keys_dir(const struct node *node)
+{
+	return text_format("%s/../../clusters/%s/tls", node->run_dir, node->cluster);
+}
+
+static bool has_keys(const struct node *node)
+{
+	cleanup_free char *dir = keys_dir(node);
+	cleanup_free char *key = dir ? text_format("%s/admin.key", dir) : NULL;
+
+	return key && access(key, R_OK) == 0;
+}
+
+static enum node_channel choose_channel(const struct node *node)
 {
 	if (node->channel != NODE_CHANNEL_AUTO)
-		return node->channel == NODE_CHANNEL_RELAY;
-	return node->relay.count && access(node->run_dir, X_OK) < 0;
+		return node->channel;
+	if (access(node->run_dir, X_OK) == 0)
+		return NODE_CHANNEL_IPC;
+	if (node_tls_port(node) && has_keys(node))
+		return NODE_CHANNEL_TLS;
+	return node->relay.count ? NODE_CHANNEL_RELAY : NODE_CHANNEL_IPC;
+}
+
+/* What it is published on may be all addresses; the engine's own loopback is one of them. */
+static const char *dial_address(const struct node_port *port)
+{
+	if (!*port->host || strcmp(port->host, "0.0.0.0") == 0)
+		return "127.0.0.1";
+	return strcmp(port->host, "::") == 0 ? "::1" : port->host;
+}
+
+static int open_tls(const struct node *node, struct client **ret_client, struct err *err)
+{
+	const struct node_port *port = node_tls_port(node);
+	cleanup_free char *dir = keys_dir(node);
+	cleanup_free char *name = text_format("%s.%s.agent", node->name, node->cluster);
+	struct tls_target target = { .name = name, .dir = dir, .role = "admin" };
+	struct bridge *bridge;
+
+	if (!dir || !name)
+		return err_oom(err);
+	if (!port) {
+		err_set(err, ERR_FAILED_PRECONDITION, 0, "the agent of node '%s' is not published",
+			node->name);
+		return err_explain(err, "TLS_NOT_SET_UP",
+				   "'berth create cluster --agent-tls' makes nodes that are");
+	}
+	target.host = dial_address(port);
+	target.port = port->host_port;
+	if (channel_tls_open(&target, &bridge, err) < 0)
+		return -1;
+	return client_open_bridge(bridge, node->name, ret_client, err);
 }
 
 static int open_relay(const struct node *node, struct client **ret_client, struct err *err)
@@ -201,13 +269,24 @@ static int open_socket(const struct node *node, struct client **ret_client, stru
 	return client_open(path, node->name, ret_client, err);
 }
 
+static int open_channel(const struct node *node, struct client **ret_client, struct err *err)
+{
+	switch (choose_channel(node)) {
+	case NODE_CHANNEL_TLS:
+		return open_tls(node, ret_client, err);
+	case NODE_CHANNEL_RELAY:
+		return open_relay(node, ret_client, err);
+	default:
+		return open_socket(node, ret_client, err);
+	}
+}
+
 int node_client(struct node *node, struct client **ret_client, struct err *err)
 {
 	cleanup_with(client) struct client *client = NULL;
 
 	if (!node->client) {
-		if ((wants_relay(node) ? open_relay(node, &client, err)
-				       : open_socket(node, &client, err)) < 0 ||
+		if (open_channel(node, &client, err) < 0 ||
 		    client_set_cluster(client, node->cluster, err) < 0)
 			return -1;
 		node->client = TAKE(client);

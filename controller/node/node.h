@@ -27,9 +27,15 @@ enum node_state {
 	NODE_ERROR,
 };
 
-/* The way to the agent. NODE_CHANNEL_AUTO: its socket where this host has the node's directory, else the
- * relay. */
-enum node_channel { NODE_CHANNEL_AUTO, NODE_CHANNEL_IPC, NODE_CHANNEL_RELAY };
+/* The way to the agent. NODE_CHANNEL_AUTO: its socket where this host has the node's directory, else TLS
+ * where it is published and this host has certificates for it, else the relay. */
+enum node_channel {
+	NODE_CHANNEL_AUTO,
+	NODE_CHANNEL_IPC,
+	NODE_CHANNEL_TLS,
+	NODE_CHANNEL_RELAY,
+};
+bool node_channel_parse(const char *name, enum node_channel *ret); /* "auto" "ipc" "tls" "relay" */
 
 struct node_port {
 	char *host;
@@ -87,7 +93,8 @@ static inline __attribute__((unused)) void cleanup_node_list(struct node_list *l
 struct node *node_list_find(const struct node_list *list, const char *name);
 
 /* The client of the node's agent, opened on first use; borrowed, lives as long as the node.
- * ERR_UNIMPLEMENTED, reason NO_RELAY: a relay is wanted and the engine has none. */
+ * ERR_UNIMPLEMENTED, reason NO_RELAY: a relay is wanted and the engine has none; ERR_FAILED_PRECONDITION,
+ * reason TLS_NOT_SET_UP: TLS is, and the agent is not published. */
 int node_client(struct node *node, struct client **ret_client, struct err *err);
 
 /* Where the agent's front is published; NULL: nowhere, or the engine was not asked. Borrowed. */

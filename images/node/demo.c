@@ -6,6 +6,8 @@
  *   demo exit N        ends with N at once
  *   demo linger N      takes N seconds to end after SIGTERM
  *   demo ignore-term   says so and waits for ever: only SIGKILL ends it
+ *   demo tick          says "tick" ten times a second
+ *   demo line          says the first line of its input and ends
  */
 #include <signal.h>
 #include <stdio.h>
@@ -33,6 +35,16 @@ static void say(int argc, char **argv)
 	fflush(stdout);
 }
 
+static int say_line(void)
+{
+	char line[256];
+
+	if (!fgets(line, sizeof(line), stdin))
+		return EXIT_FAILURE;
+	printf("line: %s", line);
+	return EXIT_SUCCESS;
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -42,6 +54,8 @@ int main(int argc, char **argv)
 		return (int)number;
 	if (strcmp(mode, "linger") == 0)
 		linger = number > 0 ? (unsigned int)number : 0;
+	if (strcmp(mode, "line") == 0)
+		return say_line();
 	signal(SIGTERM, strcmp(mode, "ignore-term") == 0 ? SIG_IGN : on_end);
 	say(argc, argv);
 	if (strcmp(mode, "sleep") == 0) {
@@ -50,6 +64,11 @@ int main(int argc, char **argv)
 		while (left > 0)
 			left = sleep(left);
 		return EXIT_SUCCESS;
+	}
+	while (strcmp(mode, "tick") == 0) {
+		puts("tick");
+		fflush(stdout);
+		usleep(100 * 1000);
 	}
 	for (;;)
 		pause();

@@ -41,6 +41,7 @@ struct rig {
 	struct provider *p;
 	const char *why_not; /* the reason to skip; NULL: it runs */
 	struct node_spec spec;
+	char subnet[32], other_subnet[32], ip[32];
 	const char *subnet6;
 	int mtu;
 };
@@ -108,6 +109,17 @@ static int network_delete(struct rig *rig, struct err *err)
 	return run_last(rig, &plan, err);
 }
 
+/* Other runs may be under way on this host. */
+static void choose_subnets(struct rig *rig)
+{
+	unsigned pid = (unsigned)getpid(), second = 112 + pid % 128, third = pid / 128 % 128;
+
+	snprintf(rig->subnet, sizeof(rig->subnet), "10.%u.%u.0/24", second, third);
+	snprintf(rig->other_subnet, sizeof(rig->other_subnet), "10.%u.%u.0/24", second,
+		 third + 128);
+	snprintf(rig->ip, sizeof(rig->ip), "10.%u.%u.4", second, third);
+}
+
 static int set_up(void **state)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
@@ -121,6 +133,7 @@ static int set_up(void **state)
 	snprintf(rig->node, sizeof(rig->node), "%s-a", rig->cluster);
 	snprintf(rig->run_dir, sizeof(rig->run_dir), "%s/run", rig->dir);
 	assert_int_equal(mkdir(rig->run_dir, 0700), 0);
+	choose_subnets(rig);
 	rig->subnet6 = "";
 	rig->spec = (struct node_spec){
 		.name = rig->node,
@@ -128,7 +141,7 @@ static int set_up(void **state)
 		.role = NODE_CONTROL_PLANE,
 		.index = 3,
 		.image = image_name(),
-		.ip = "192.168.241.4",
+		.ip = rig->ip,
 		.network = rig->cluster,
 		.run_dir = rig->run_dir,
 		.agent_port = -1,
@@ -185,7 +198,7 @@ static void make(struct rig *rig)
 {
 	struct err err;
 
-	if (network(rig, "192.168.241.0/24", &err) < 0 || create(rig, &err) < 0)
+	if (network(rig, rig->subnet, &err) < 0 || create(rig, &err) < 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -207,7 +220,7 @@ static void node_is_listed_as_it_was_asked_for(void **state)
 	assert_int_equal(node->role, NODE_CONTROL_PLANE);
 	assert_int_equal(node->state, NODE_RUNNING);
 	assert_int_equal(node->index, 3);
-	assert_string_equal(node->ip, "192.168.241.4");
+	assert_string_equal(node->ip, rig->ip);
 	assert_string_equal(node->image, image_name());
 	assert_string_equal(node->run_dir, rig->run_dir);
 	node_list_release(&list);
@@ -262,7 +275,7 @@ static void second_of_a_name_is_a_conflict_and_harms_nothing(void **state)
 
 	skip_unless_possible(rig);
 	make(rig);
-	assert_int_equal(network(rig, "192.168.242.0/24", &err), -1);
+	assert_int_equal(network(rig, rig->other_subnet, &err), -1);
 	assert_int_equal(err.code, ERR_ALREADY_EXISTS);
 	assert_string_equal(err.reason, "NETWORK_EXISTS");
 	assert_int_equal(create(rig, &err), -1);
@@ -281,11 +294,11 @@ static void overlapping_subnet_is_taken(void **state)
 
 	skip_unless_possible(rig);
 	snprintf(other, sizeof(other), "%s-other", rig->cluster);
-	assert_int_equal(network(rig, "192.168.241.0/24", &err), 0);
+	assert_int_equal(network(rig, rig->subnet, &err), 0);
 	assert_int_equal(provider_plan_network(rig->p,
 					       &(struct network_spec){ .cluster = other,
 								       .name = other,
-								       .subnet = "192.168.241.0/24",
+								       .subnet = rig->subnet,
 								       .subnet6 = "" },
 					       &plan, &err),
 			 0);
@@ -301,11 +314,11 @@ static void network_is_listed_with_its_owner(void **state)
 	struct err err;
 
 	skip_unless_possible(rig);
-	assert_int_equal(network(rig, "192.168.241.0/24", &err), 0);
+	assert_int_equal(network(rig, rig->subnet, &err), 0);
 	assert_int_equal(provider_networks(rig->p, soon(), &networks, &err), 0);
 	found = network_list_find(&networks, rig->cluster);
 	assert_non_null(found);
-	assert_string_equal(found->subnet, "192.168.241.0/24");
+	assert_string_equal(found->subnet, rig->subnet);
 	assert_string_equal(found->cluster, rig->cluster);
 	network_list_release(&networks);
 }
@@ -419,13 +432,13 @@ static void network_and_node_have_both_families(void **state)
 	assert_int_equal(provider_networks(rig->p, soon(), &networks, &err), 0);
 	found = network_list_find(&networks, rig->cluster);
 	assert_non_null(found);
-	assert_string_equal(found->subnet, "192.168.241.0/24");
+	assert_string_equal(found->subnet, rig->subnet);
 	assert_string_equal(found->subnet6, "fd00:c0f:1::/64");
 	if (provider_has_agents(rig->p))
 		assert_int_equal(found->mtu, 1400);
 	network_list_release(&networks);
 	assert_int_equal(provider_list(rig->p, rig->cluster, soon(), &list, &err), 0);
-	assert_string_equal(list.items[0]->ip, "192.168.241.4");
+	assert_string_equal(list.items[0]->ip, rig->ip);
 	if (provider_has_agents(rig->p))
 		assert_string_equal(list.items[0]->ip6, "fd00:c0f:1::4");
 	node_list_release(&list);

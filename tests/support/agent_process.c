@@ -80,17 +80,19 @@ static size_t copy_words(const char **to, const char *const *from)
 
 void agent_process_respawn(struct agent_process *agent)
 {
-	char runtime[128], *argv[WORDS_MAX + 16], *env[WORDS_MAX + 256];
-	const char *fixed[] = {
-		"berthd",           "serve",       "--socket",       agent->socket, "--private-dir",
-		agent->private_dir, "--state-dir", agent->state_dir, "--units",     "fake",
-		"--runtime",        runtime,       "--cluster",      "loop"
-	};
+	char runtime[128], logs[128], *argv[WORDS_MAX + 16], *env[WORDS_MAX + 256];
+	const char *fixed[] = { "berthd",      "serve",          "--socket",
+				agent->socket, "--private-dir",  agent->private_dir,
+				"--state-dir", agent->state_dir, "--units",
+				"fake",        "--runtime",      runtime,
+				"--cluster",   "loop",           "--pod-logs",
+				logs };
 	struct life *life = life_of(agent->dir);
 	posix_spawn_file_actions_t actions;
 	size_t argc = 0, envc = 0;
 
 	snprintf(runtime, sizeof(runtime), "fake:%s", agent->runtime_dir);
+	snprintf(logs, sizeof(logs), "%s/logs", agent->state_dir);
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		argv[argc++] = (char *)fixed[i];
 	for (size_t i = 0; life->args[i]; i++)

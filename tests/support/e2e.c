@@ -96,10 +96,15 @@ const char *e2e_image(void)
 	return given ? given : "localhost/berth-node:latest";
 }
 
-/* $BERTH_TEST_IMAGE is what the test's nodes are made of, unless the test names another. */
-static void name_image(struct strv *argv, const char *word)
+/* $BERTH_TEST_IMAGE is what the test's nodes are made of. */
+static bool makes_nodes(const char *word)
 {
-	if (strcmp(word, "create") != 0 || !getenv("BERTH_TEST_IMAGE") || strv_has(argv, "--image"))
+	return strcmp(word, "create") == 0 && getenv("BERTH_TEST_IMAGE");
+}
+
+static void add_image(struct strv *argv, const char *word)
+{
+	if (!makes_nodes(word) || strv_has(argv, "--image"))
 		return;
 	strv_add(argv, "--image");
 	strv_add(argv, e2e_image());
@@ -118,7 +123,7 @@ struct e2e_output e2e_run(int timeout_s, const char *word, ...)
 
 	begin_berth(&argv);
 	COLLECT(argv, word);
-	name_image(&argv, word);
+	add_image(&argv, word);
 	return run(&argv, timeout_s);
 }
 
@@ -151,7 +156,7 @@ void e2e_ok(const char *word, ...)
 
 	begin_berth(&argv);
 	COLLECT(argv, word);
-	name_image(&argv, word);
+	add_image(&argv, word);
 	output = run(&argv, 180);
 	assert_success(&output, word);
 	e2e_release(&output);
@@ -165,7 +170,6 @@ json_object *e2e_json(const char *word, ...)
 
 	begin_berth(&argv);
 	COLLECT(argv, word);
-	name_image(&argv, word);
 	strv_add(&argv, "-o");
 	strv_add(&argv, "json");
 	output = run(&argv, 180);

@@ -355,6 +355,94 @@ static int sleep_as_told(const char *how)
 
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* --- the list ------------------------------------------------------------------------------------- */
+
+static const struct process_info *listed(const struct process_list *list, pid_t pid)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].pid == pid)
+			return &list->items[i];
+	}
+	return NULL;
+}
+
+/* NS-203 */
+static void list_tells_what_a_process_is(void **state)
+{
+	cleanup_with(process_list) struct process_list list = { 0 };
+	struct rig *rig = *state;
+	pid_t pid = start_copy(rig, rig->name, "argument zero", "--sleep");
+	const struct process_info *info;
+	char path[128];
+	struct err err;
+
+	snprintf(path, sizeof(path), "%s/%s", rig->dir, rig->name);
+	assert_int_equal(processes_list("/proc", true, &list, &err), 0);
+	info = listed(&list, pid);
+	assert_non_null(info);
+	assert_int_equal(info->ppid, getpid());
+	assert_int_equal(info->threads, 1);
+	assert_true(info->state == 'S' || info->state == 'R');
+	assert_false(info->kernel);
+	assert_true(info->resident_bytes > 0 && info->resident_bytes < info->virtual_bytes);
+	assert_true(info->start_ticks > 0);
+	assert_string_equal(info->comm, rig->name);
+	assert_string_equal(info->executable, path);
+	assert_int_equal(info->args_len, sizeof("argument zero") + sizeof("--sleep"));
+	assert_memory_equal(info->args, "argument zero\0--sleep", info->args_len);
+}
+
+/* S4: arguments may hold secrets; who does not ask for them does not have them read. */
+static void list_without_arguments_has_none(void **state)
+{
+	cleanup_with(process_list) struct process_list list = { 0 };
+	struct err err;
+
+	(void)state;
+	assert_int_equal(processes_list("/proc", false, &list, &err), 0);
+	assert_non_null(listed(&list, getpid()));
+	assert_null(listed(&list, getpid())->args);
+}
+
+/* I13 */
+static void signal_goes_to_that_process_and_no_later_one(void **state)
+{
+	cleanup_with(process_list) struct process_list list = { 0 };
+	struct rig *rig = *state;
+	pid_t pid = start_copy(rig, rig->name, rig->name, "--sleep");
+	uint64_t ticks;
+	siginfo_t info;
+	char comm[64];
+	struct err err;
+
+	assert_int_equal(processes_list("/proc", false, &list, &err), 0);
+	ticks = listed(&list, pid)->start_ticks;
+	assert_int_equal(process_send_signal("/proc", pid, ticks + 1, SIGKILL, comm, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_string_equal(err.reason, "PROCESS_GONE");
+	assert_true(is_alive(pid));
+	assert_int_equal(process_send_signal("/proc", pid, ticks, SIGKILL, comm, &err), 0);
+	assert_string_equal(comm, rig->name);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(info.si_status, SIGKILL);
+	assert_int_equal(process_send_signal("/proc", pid, 0, SIGKILL, comm, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+}
+
+static void what_is_no_process_or_signal_is_refused(void **state)
+{
+	char comm[64];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(process_send_signal("/proc", 1, 0, SIGKILL, comm, &err), -1);
+	assert_int_equal(err.code, ERR_INVALID_ARGUMENT);
+	assert_int_equal(process_send_signal("/proc", -1, 0, SIGKILL, comm, &err), -1);
+	assert_int_equal(err.code, ERR_INVALID_ARGUMENT);
+	assert_int_equal(process_send_signal("/proc", getpid(), 0, 65, comm, &err), -1);
+	assert_int_equal(err.code, ERR_INVALID_ARGUMENT);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +456,10 @@ int main(int argc, char **argv)
 		test(kernel_threads_and_strange_names_are_read_rightly),
 		test(missing_proc_is_an_error_from_the_loop),
 		test(node_without_processes_has_none_to_end),
+		test(list_tells_what_a_process_is),
+		test(list_without_arguments_has_none),
+		test(signal_goes_to_that_process_and_no_later_one),
+		test(what_is_no_process_or_signal_is_refused),
 	};
 
 	if (argc > 1 && strncmp(argv[1], "--sleep", 7) == 0)

@@ -148,11 +148,14 @@ static void unknown_words_are_told_the_nearest(void **state)
 		     "'berth help' lists the commands");
 	expect_error("get nodez",
 		     "'get' does not know 'nodez', only: clusters, nodes, containers, "
-		     "pods, units",
+		     "pods, units, processes, events, certs, images",
 		     "did you mean 'berth get nodes'?");
 	expect_error("start pod", "'start' does not know 'pod', only: cluster, node, unit",
 		     "'berth help' lists the commands");
-	expect_error("get", "get what? One of: clusters, nodes, containers, pods, units", "");
+	expect_error("get",
+		     "get what? One of: clusters, nodes, containers, pods, units, processes, "
+		     "events, certs, images",
+		     "");
 	expect_error("get nodes --al", "'get nodes' has no flag --al", "");
 	expect_error("get nodes --dry-run", "'get nodes' has no flag --dry-run", "");
 	expect_error("--frob", "berth has no flag --frob", "");

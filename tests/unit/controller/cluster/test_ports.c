@@ -205,8 +205,12 @@ static void remote_engine_chooses_its_ports(void **state)
 	assert_int_equal(ports_choose(config, true, &ported, &err), 0);
 	assert_int_equal(ported.config.nodes[0].ports[0].host_port, port);
 	assert_int_equal(ported.config.nodes[0].ports[1].host_port, -1);
-	assert_string_equal(ported.config.nodes[0].ports[0].listen_address, "");
+	assert_string_equal(ported.config.nodes[0].ports[0].listen_address, "0.0.0.0");
 	assert_int_equal(ported.hold_count, 0);
+	ported_config_release(&ported);
+	config->ip_family = IP_FAMILY_V6;
+	assert_int_equal(ports_choose(config, true, &ported, &err), 0);
+	assert_string_equal(ported.config.nodes[0].ports[0].listen_address, "::");
 	ported_config_release(&ported);
 	close(fd);
 }

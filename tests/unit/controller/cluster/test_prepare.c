@@ -390,7 +390,7 @@ static void what_the_engine_lacks_is_told_once(void **state)
 	if (cluster_create(&rig->ctx, rig->config, &rig->options, &err) < 0)
 		fail_msg("%s", err.msg);
 	assert_noted(rig, "warning: this host has cgroup v1", 1);
-	assert_noted(rig, "gets no memory limit", 1);
+	assert_noted(rig, "--memory does not hold", 1);
 	assert_int_equal(count(rig, "--memory="), 0);
 }
 

@@ -2,6 +2,7 @@
  * each test tells it to. */
 #include "controller/config/cluster_config.h"
 #include "controller/provider/provider.h"
+#include "shared/base/log.h"
 #include "tests/support/control.h"
 
 #include <setjmp.h>
@@ -11,8 +12,10 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct rig {
 	char *dir;
@@ -428,6 +431,52 @@ static void console_is_its_last_lines(void **state)
 	assert_log(rig, "logs | --tail=20 | -- | n\n");
 }
 
+/* What -v shows of a failed create. Caller frees. */
+static char *log_of_a_failure(struct rig *rig, const struct node_spec *spec)
+{
+	cleanup_free char *path = text_format("%s/stderr", rig->dir);
+	int before = dup(STDERR_FILENO), file = open(path, O_WRONLY | O_CREAT, 0600);
+	struct err err;
+
+	assert_true(before >= 0 && file >= 0);
+	assert_int_equal(provider_plan_create(rig->docker, spec, &rig->plan, &err), 0);
+	dup2(file, STDERR_FILENO);
+	log_set_level(LOG_LEVEL_DEBUG);
+	assert_int_equal(provider_run(rig->docker, plan_last(&rig->plan), control_soon(), &err),
+			 -1);
+	log_set_level(LOG_LEVEL_NORMAL);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	close(file);
+	return control_read(rig->dir, "stderr");
+}
+
+/* CN-244 CN-027: operation, node, words without secrets, exit code, and all that the engine said. */
+static void failed_call_is_shown_to_who_asks_for_it(void **state)
+{
+	struct kv secret = { (char *)"DB_PASSWORD", (char *)"hunter2" };
+	struct kv_list env = { &secret, 1 };
+	const struct node_spec spec = { .name = "n",
+					.cluster = "c",
+					.index = 1,
+					.image = "img",
+					.ip = "10.0.0.2",
+					.network = "c",
+					.run_dir = "/r",
+					.agent_port = -1,
+					.env = &env };
+	struct rig *rig = *state;
+	char *log;
+
+	answer(rig, "run", "a warning\ndocker: the moon is wrong", "125");
+	log = log_of_a_failure(rig, &spec);
+	assert_non_null(strstr(log, "exit code 125: docker run --name=n "));
+	assert_non_null(strstr(log, "--env=DB_PASSWORD=***"));
+	assert_null(strstr(log, "hunter2"));
+	assert_non_null(strstr(log, "a warning\ndocker: the moon is wrong"));
+	free(log);
+}
+
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -449,6 +498,7 @@ int main(void)
 		RIGGED(daemon_that_takes_calls_and_answers_none_is_down),
 		RIGGED(slow_daemon_is_given_its_time),
 		RIGGED(console_is_its_last_lines),
+		RIGGED(failed_call_is_shown_to_who_asks_for_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "controller/provider/provider.h"
 
 #include "controller/config/cluster_config.h"
+#include "controller/provider/oci_cli.h"
 #include "tests/support/control.h"
 
 #include <setjmp.h>
@@ -97,6 +98,14 @@ static void unknown_provider_cannot_plan_either(void **state)
 	assert_null(p);
 }
 
+/* CN-172: a question never waits longer than this, and no longer than it may. */
+static void questions_are_bounded(void **state)
+{
+	(void)state;
+	assert_in_range(deadline_left_ms(oci_ask_deadline(DEADLINE_NEVER)), 18000, 19000);
+	assert_in_range(deadline_left_ms(oci_ask_deadline(deadline_in_ms(500))), 0, 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -104,6 +113,7 @@ int main(void)
 		cmocka_unit_test(engine_that_is_there_is_chosen),
 		cmocka_unit_test(plans_need_no_engine),
 		cmocka_unit_test(unknown_provider_cannot_plan_either),
+		cmocka_unit_test(questions_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
