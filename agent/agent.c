@@ -27,17 +27,19 @@
 
 void agent_config_init(struct agent_config *config)
 {
-	const char *cluster = getenv("BERTH_CLUSTER");
+	const char *cluster = getenv("BERTH_CLUSTER"), *role = getenv("BERTH_ROLE");
+	bool is_balancer = role && strcmp(role, "external-load-balancer") == 0;
 
 	*config = (struct agent_config){
 		.socket = "/run/berth/agent.sock",
 		.private_dir = "/run/berthd",
 		.state_dir = "/var/lib/berthd",
 		.units_backend = "systemd",
-		.runtime_backend = "cri",
+		.runtime_backend = is_balancer ? "none" : "cri",
 		.runtime_address = "unix:///run/containerd/containerd.sock",
 		.pod_logs = "/var/log/pods",
 		.cluster = cluster ? cluster : "",
+		.is_balancer = is_balancer,
 		.front_user = "berthd-front",
 		.front_dir = "/run/berthd-front",
 	};

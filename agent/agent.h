@@ -25,10 +25,11 @@ struct agent_config {
 	const char *private_dir;     /* nng's private listener: /run/berthd */
 	const char *state_dir;       /* wanted pods: /var/lib/berthd */
 	const char *units_backend;   /* "systemd" or "fake" */
-	const char *runtime_backend; /* "cri" or "fake" */
+	const char *runtime_backend; /* "cri", "fake" or "none" */
 	const char *runtime_address; /* unix:///run/containerd/containerd.sock */
 	const char *pod_logs;        /* what runtimes write: /var/log/pods */
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
+	bool is_balancer;            /* BERTH_ROLE says so: haproxy, and no runtime */
 	const char *front_user;      /* who may use the front's sockets: berthd-front */
 	const char *front_dir;       /* where they are: /run/berthd-front */
 	int64_t stream_idle_ms;      /* 0: STREAM_IDLE_MS; for tests */

@@ -58,6 +58,7 @@ bench: tests image ## compares with what people use today, side by side in one r
 	@$(BUILD)/tests/bench/bench_call
 	@$(BUILD)/tests/bench/bench_berth
 	@$(BUILD)/tests/bench/bench_create
+	@$(BUILD)/tests/bench/bench_life
 
 test: deps ## the whole proof: installs what is missing, builds, runs everything
 	@tests/prove

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct runtime_ops *const backends[] = { &runtime_cri_ops, &runtime_fake_ops };
+static const struct runtime_ops *const backends[] = { &runtime_cri_ops, &runtime_fake_ops,
+						      &runtime_none_ops };
 
 int runtime_open(const char *backend, const char *address, struct sd_event *loop,
 		 struct runtime **ret_runtime, struct err *err)
@@ -25,7 +26,8 @@ int runtime_open(const char *backend, const char *address, struct sd_event *loop
 		return 0;
 	}
 	err_set(err, ERR_INVALID_ARGUMENT, 0, "no runtime backend '%s'", backend);
-	return err_explain(err, "UNKNOWN_RUNTIME_BACKEND", "use cri:ADDRESS or fake:DIRECTORY");
+	return err_explain(err, "UNKNOWN_RUNTIME_BACKEND",
+			   "use cri:ADDRESS, fake:DIRECTORY or none:-");
 }
 
 const char *runtime_backend(const struct runtime *rt)

@@ -101,7 +101,7 @@ struct runtime_filter {
 };
 
 /* Opens backend "cri" (address "unix:///run/containerd/containerd.sock") or "fake" (address: a
- * directory for its state). Connects lazily. Caller closes with runtime_close(). */
+ * directory for its state) or "none" (a node without one). Connects lazily. Caller closes with runtime_close(). */
 int runtime_open(const char *backend, const char *address, struct sd_event *loop,
 		 struct runtime **ret_runtime, struct err *err);
 /* Pending calls get their 'done' with ERR_CANCELLED first; they must not make new ones. Takes

@@ -175,3 +175,4 @@ void runtime_container_name_pod(struct runtime_container *c);
 
 extern const struct runtime_ops runtime_cri_ops;
 extern const struct runtime_ops runtime_fake_ops;
+extern const struct runtime_ops runtime_none_ops;

@@ -210,7 +210,8 @@ static void on_runtime(void *arg, const struct runtime_info *info, const struct 
 	} else {
 		part_judge_runtime(&m->parts[PART_RUNTIME], info);
 		m->health.runtime_us = clock_now_us() - m->runtime_asked_us;
-		utf8_copy(m->runtime_name, sizeof(m->runtime_name), info->name);
+		utf8_copy(m->runtime_name, sizeof(m->runtime_name),
+			  m->parts[PART_RUNTIME].state == PART_STATE_ABSENT ? "" : info->name);
 		utf8_copy(m->runtime_version, sizeof(m->runtime_version), info->version);
 	}
 	judge_health(m);

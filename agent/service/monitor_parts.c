@@ -64,7 +64,9 @@ void part_judge_runtime(struct part_health *part, const struct runtime_info *inf
 {
 	const char *why = info->message ? info->message : "";
 
-	if (!info->runtime_ready)
+	if (strcmp(info->name, "none") == 0)
+		part_set(part, PART_STATE_ABSENT, "%s", "");
+	else if (!info->runtime_ready)
 		part_set(part, PART_STATE_FAILED, "not ready%s%s", *why ? ": " : "", why);
 	else if (!info->network_ready)
 		part_set(part, PART_STATE_DEGRADED, "no pod network yet%s%s", *why ? ": " : "",

@@ -23,7 +23,7 @@ void part_judge_systemd(struct part_health *part, const char *state);
 /* Whether that state means that systemd has reached its target (DESIGN.md D10). */
 bool system_is_up(const char *state);
 
-/* No runtime is FAILED; no pod network yet is DEGRADED. */
+/* A node that has none by design is ABSENT; no runtime is FAILED; no pod network yet is DEGRADED. */
 void part_judge_runtime(struct part_health *part, const struct runtime_info *info);
 
 /* Active is OK, failed is FAILED, no such unit is ABSENT. An inactive kubelet is DEGRADED when it

@@ -1,5 +1,6 @@
 #include "agent/service/services.h"
 
+#include "node/v1/balancer.pb-c.h"
 #include "node/v1/containers.pb-c.h"
 #include "node/v1/events.pb-c.h"
 #include "node/v1/exec.pb-c.h"
@@ -15,6 +16,7 @@
 #include "node/v1/units.pb-c.h"
 
 /* Each is the last thing in its service's file. */
+extern Berth__Node__V1__LoadBalancers_Service balancer_service;
 extern Berth__Node__V1__Containers_Service containers_service;
 extern Berth__Node__V1__Events_Service events_service;
 extern Berth__Node__V1__Exec_Service exec_service;
@@ -31,6 +33,7 @@ extern Berth__Node__V1__Units_Service units_service;
 
 /* clang-format off */
 ProtobufCService *const services[] = {
+	&balancer_service.base,
 	&containers_service.base,
 	&events_service.base,
 	&exec_service.base,

@@ -43,7 +43,8 @@ typedef void unit_action_fn(void *arg, const struct unit_outcome *outcome, const
 /* PID 1's SystemState: "initializing" "starting" "running" "degraded" "maintenance" "stopping". */
 typedef void unit_system_state_fn(void *arg, const char *state, const struct err *err);
 
-enum unit_action { UNIT_START, UNIT_STOP, UNIT_RESTART };
+/* A reload starts what is inactive and restarts what cannot reload. */
+enum unit_action { UNIT_START, UNIT_STOP, UNIT_RESTART, UNIT_RELOAD };
 
 /* Opens the backend "systemd" or "fake" on the loop. Connecting is lazy and repeated: a node
  * without PID 1's socket yet still opens. Caller closes with units_close(). */

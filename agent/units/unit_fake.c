@@ -3,6 +3,7 @@
  * behaves; nothing else steers it, and time passes by the loop's timers alone.
  *
  *	kubelet, containerd, berthd   active
+ *	haproxy                       inactive
  *	slow                          inactive; its jobs take 300 ms
  *	broken                        inactive; its start job fails
  *	stubborn                      active; ignores stop until it is killed
@@ -38,6 +39,7 @@ static const struct fake_unit known[] = {
 	{ "kubelet.service", "kubelet: The Kubernetes Node Agent", HABIT_NONE, "active", 101, 1 },
 	{ "containerd.service", "containerd container runtime", HABIT_NONE, "active", 102, 1 },
 	{ "berthd.service", "Berth node agent", HABIT_NONE, "active", 103, 1 },
+	{ "haproxy.service", "HAProxy Load Balancer", HABIT_NONE, "inactive", 0, 0 },
 	{ "slow.service", "Takes its time", HABIT_SLOW, "inactive", 0, 0 },
 	{ "broken.service", "Does not start", HABIT_BROKEN, "inactive", 0, 0 },
 	{ "stubborn.service", "Does not stop", HABIT_STUBBORN, "active", 104, 1 },
@@ -305,7 +307,7 @@ static void job_done(struct fake_call *call)
 	add_effect(call, verbs[call->action]);
 	if (call->action == UNIT_STOP)
 		set_down(call->unit, "inactive");
-	else
+	else if (call->action != UNIT_RELOAD || !is_active(call->unit))
 		set_up((struct fake *)call->op.units, call->unit);
 	snprintf(call->outcome.job_result, sizeof(call->outcome.job_result), "done");
 	answer_action(call);
@@ -329,7 +331,7 @@ static void run_job(struct fake_call *call)
 
 static bool needs_no_job(const struct fake_unit *unit, enum unit_action action)
 {
-	if (unit->habit == HABIT_HANG || action == UNIT_RESTART)
+	if (unit->habit == HABIT_HANG || action == UNIT_RESTART || action == UNIT_RELOAD)
 		return false;
 	if (action == UNIT_START)
 		return is_active(unit);

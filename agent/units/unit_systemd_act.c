@@ -21,6 +21,7 @@ enum kind {
 	KIND_START = UNIT_START,
 	KIND_STOP = UNIT_STOP,
 	KIND_RESTART = UNIT_RESTART,
+	KIND_RELOAD = UNIT_RELOAD,
 	KIND_KILL,
 	KIND_RESET
 };
@@ -29,8 +30,11 @@ static const struct {
 	const char *verb;
 	const char *method;
 } kinds[] = {
-	[KIND_START] = { "start", "StartUnit" },       [KIND_STOP] = { "stop", "StopUnit" },
-	[KIND_RESTART] = { "restart", "RestartUnit" }, [KIND_KILL] = { "kill", "KillUnit" },
+	[KIND_START] = { "start", "StartUnit" },
+	[KIND_STOP] = { "stop", "StopUnit" },
+	[KIND_RESTART] = { "restart", "RestartUnit" },
+	[KIND_RELOAD] = { "reload", "ReloadOrRestartUnit" },
+	[KIND_KILL] = { "kill", "KillUnit" },
 	[KIND_RESET] = { "reset", "ResetFailedUnit" },
 };
 

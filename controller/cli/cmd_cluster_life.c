@@ -1,4 +1,4 @@
-/* start, stop, restart, kill, delete cluster. */
+/* start, stop, restart, kill, pause, unpause, delete cluster. */
 #include "controller/cli/cluster_act.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
@@ -29,12 +29,13 @@ static void add_result(struct json_object *rows, const char *cluster, const char
 static int act_on(struct invocation *inv, const char *cluster, enum cluster_action action,
 		  const struct node_list *list, struct json_object *rows, struct err *err)
 {
+	cleanup_with(strv) struct strv failed = { 0 };
 	const char *result = cluster_action_result(action);
 	bool done;
 
-	if (cluster_act(inv, cluster, action, list, true, &done, err) < 0)
+	if (cluster_act(inv, cluster, action, list, NULL, true, &done, &failed, err) < 0)
 		return -1;
-	if (done)
+	if (done && failed.count == 0)
 		add_result(rows, cluster, list->count ? result : "absent", list);
 	return 0;
 }
@@ -66,6 +67,16 @@ static int cluster_stop(struct invocation *inv, struct err *err)
 static int cluster_restart(struct invocation *inv, struct err *err)
 {
 	return act(inv, CLUSTER_RESTART, err);
+}
+
+static int cluster_pause(struct invocation *inv, struct err *err)
+{
+	return act(inv, CLUSTER_PAUSE, err);
+}
+
+static int cluster_unpause(struct invocation *inv, struct err *err)
+{
+	return act(inv, CLUSTER_UNPAUSE, err);
 }
 
 static int cluster_kill(struct invocation *inv, struct err *err)
@@ -111,7 +122,7 @@ static int delete_all(struct invocation *inv, struct json_object *rows, struct e
 	return 0;
 }
 
-static int cluster_delete(struct invocation *inv, struct err *err)
+static int delete_cluster(struct invocation *inv, struct err *err)
 {
 	cleanup_json struct json_object *rows = NULL;
 
@@ -128,6 +139,12 @@ static int cluster_delete(struct invocation *inv, struct err *err)
 }
 
 static const struct option_spec options[] = { OPTION_ROW_DRY_RUN, { 0 } };
+
+static const struct option_spec pause_options[] = {
+	OPTION_ROW_PAUSED_NAMESPACES,
+	OPTION_ROW_DRY_RUN,
+	{ 0 },
+};
 
 static const struct option_spec delete_options[] = {
 	{ .name = "all", .type = OPTION_SWITCH, OPTION_AT(all), .help = "all clusters" },
@@ -173,6 +190,25 @@ const struct command cmd_cluster_kill = {
 	.run = cluster_kill,
 };
 
+const struct command cmd_cluster_pause = {
+	COMMON,
+	.name = "pause cluster",
+	.summary = "freeze the workloads of all nodes; agents still answer",
+	.details = PAUSE_DETAILS,
+	.timeout_ms = 60000,
+	.options = pause_options,
+	.run = cluster_pause,
+};
+
+const struct command cmd_cluster_unpause = {
+	COMMON,
+	.name = "unpause cluster",
+	.summary = "let paused workloads go on, and kubelet where it ran",
+	.timeout_ms = 60000,
+	.options = pause_options,
+	.run = cluster_unpause,
+};
+
 const struct command cmd_cluster_delete = {
 	COMMON,
 	.name = "delete cluster",
@@ -181,5 +217,5 @@ const struct command cmd_cluster_delete = {
 	.example = "berth delete cluster --name demo",
 	.timeout_ms = 180000,
 	.options = delete_options,
-	.run = cluster_delete,
+	.run = delete_cluster,
 };

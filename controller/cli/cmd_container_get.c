@@ -1,6 +1,7 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/containers.pb-c.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 
 struct request {
-	struct invocation *inv;
+	const struct rows_request *asked;
 	const struct node *node;
 	struct json_object *rows;
 };
@@ -22,13 +23,13 @@ static const char *state_name(Berth__Node__V1__ContainerState state)
 
 static bool is_wanted(const struct strv *names, const Berth__Node__V1__ContainerInfo *info)
 {
-	for (size_t i = 0; i < names->count; i++) {
+	for (size_t i = 0; names && i < names->count; i++) {
 		const char *word = names->items[i];
 
 		if (strncmp(info->id, word, strlen(word)) == 0 || name_matches(word, info->name))
 			return true;
 	}
-	return names->count == 0;
+	return !names || names->count == 0;
 }
 
 static void add_row(const struct request *request, const Berth__Node__V1__ContainerInfo *info)
@@ -63,30 +64,29 @@ static void on_containers(const Berth__Node__V1__ContainerListReply *rep, void *
 	const struct request *request = arg;
 
 	for (size_t i = 0; i < rep->n_containers; i++) {
-		if (is_wanted(request->inv->args, rep->containers[i]))
+		if (is_wanted(request->asked->names, rep->containers[i]))
 			add_row(request, rep->containers[i]);
 	}
 }
 
-static int ask(struct node *node, void *arg, struct json_object *rows, struct err *err)
+int container_rows(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
-	struct invocation *inv = arg;
-	struct request request = { .inv = inv, .node = node, .rows = rows };
+	const struct rows_request *asked = arg;
+	struct request request = { .asked = asked, .node = node, .rows = rows };
 	Berth__Node__V1__ContainerListRequest req = BERTH__NODE__V1__CONTAINER_LIST_REQUEST__INIT;
-	char *namespaces[] = { (char *)inv->opt->namespace };
+	char *namespaces[] = { (char *)asked->namespace };
 	struct client *client;
 	struct rpc rpc;
 
 	if (nodes_client(node, &client, err) < 0)
 		return -1;
-	req.include_sandboxes = inv->opt->sandboxes;
-	req.details =
-		invocation_format(inv) != OUTPUT_TABLE && invocation_format(inv) != OUTPUT_NAME;
-	if (inv->opt->namespace && !inv->opt->all_namespaces) {
+	req.include_sandboxes = asked->sandboxes;
+	req.details = asked->details;
+	if (asked->namespace) {
 		req.namespaces = namespaces;
 		req.n_namespaces = 1;
 	}
-	rpc = rpc_to(client, &berth__node__v1__containers__descriptor, inv->by, err);
+	rpc = rpc_to(client, &berth__node__v1__containers__descriptor, asked->inv->by, err);
 	berth__node__v1__containers__list(&rpc.base, &req, on_containers, &request);
 	return rpc.result;
 }
@@ -128,9 +128,17 @@ static const struct listing listing = {
 
 static int get_containers(struct invocation *inv, struct err *err)
 {
+	enum output_format format = invocation_format(inv);
+	struct rows_request request = {
+		.inv = inv,
+		.names = inv->args,
+		.namespace = inv->opt->all_namespaces ? NULL : inv->opt->namespace,
+		.sandboxes = inv->opt->sandboxes,
+		.details = format != OUTPUT_TABLE && format != OUTPUT_NAME,
+	};
 	cleanup_json struct json_object *rows = NULL;
 
-	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
+	if (nodes_select_and_ask(inv, NODES_ALL, container_rows, &request, &rows, err) < 0)
 		return -1;
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }

@@ -3,6 +3,7 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 
 #include "node/v1/health.pb-c.h"
 
@@ -49,9 +50,9 @@ static int check(struct node *node, struct deadline by, struct json_object *row,
 }
 
 /* A node that cannot be asked has a row too: it is not healthy. */
-static int check_node(struct node *node, void *arg, struct json_object *rows, struct err *err)
+int health_rows(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
-	struct invocation *inv = arg;
+	const struct rows_request *asked = arg;
 	struct json_object *row = row_add(rows);
 	int result;
 
@@ -60,7 +61,8 @@ static int check_node(struct node *node, void *arg, struct json_object *rows, st
 	field_bool(row, "ready", false);
 	field_int(row, "latencyMicros", 0);
 	field_array(row, "parts");
-	result = check(node, deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS)), row, err);
+	result = check(node, deadline_min(asked->inv->by, deadline_in_ms(AGENT_PATIENCE_MS)), row,
+		       err);
 	field_text(row, "message", result < 0 ? err->msg : "");
 	return result;
 }
@@ -133,13 +135,14 @@ static int select_nodes(struct invocation *inv, struct node_list *list, struct e
 
 static int health(struct invocation *inv, struct err *err)
 {
+	struct rows_request request = { .inv = inv };
 	cleanup_json struct json_object *rows = NULL;
 	struct node_list list = { 0 };
 	int result;
 
 	if (select_nodes(inv, &list, err) < 0)
 		return -1;
-	result = nodes_ask(inv, &list, check_node, inv, &rows, err);
+	result = nodes_ask(inv, &list, health_rows, &request, &rows, err);
 	node_list_release(&list);
 	if (result < 0 || print_rows(inv->out, invocation_format(inv), rows, &listing, err) < 0)
 		return -1;

@@ -75,6 +75,8 @@ static void on_version(const Berth__Node__V1__HealthVersionReply *rep, void *row
 static void on_health(const Berth__Node__V1__HealthReply *rep, void *row)
 {
 	field_bool(row, "ready", rep->ready);
+	if (rep->paused)
+		field_text(row, "state", "paused");
 	for (size_t i = 0; i < rep->n_parts; i++) {
 		if (strcmp(rep->parts[i]->name, "runtime") == 0)
 			field_text(field_get(row, "runtime"), "state",

@@ -1,4 +1,4 @@
-/* start, stop, restart, kill, delete node. */
+/* start, stop, restart, kill, pause, unpause, delete node. */
 #include "controller/cli/cluster_act.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
@@ -26,25 +26,26 @@ static int same_cluster(const struct node_list *list, struct err *err)
 }
 
 /* A cluster whose last node goes takes its network along. */
-static int is_whole(struct invocation *inv, const struct node_list *list, bool *ret_whole,
-		    struct err *err)
+static int is_whole(struct invocation *inv, const struct node_list *list, struct node_list *ret_all,
+		    bool *ret_whole, struct err *err)
 {
-	cleanup_with(node_list) struct node_list all = { 0 };
-
-	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, &all, err) < 0)
+	if (provider_list(inv->provider, list->items[0]->cluster, inv->by, ret_all, err) < 0)
 		return -1;
-	*ret_whole = all.count == list->count;
+	*ret_whole = ret_all->count == list->count;
 	return 0;
 }
 
 static int print_results(struct invocation *inv, enum cluster_action action,
-			 const struct node_list *list, struct err *err)
+			 const struct node_list *list, const struct strv *failed, struct err *err)
 {
 	cleanup_json struct json_object *rows = json_object_new_array();
 
 	for (size_t i = 0; i < list->count; i++) {
-		struct json_object *row = row_add(rows);
+		struct json_object *row;
 
+		if (strv_has(failed, list->items[i]->name))
+			continue;
+		row = row_add(rows);
 		field_text(row, "node", list->items[i]->name);
 		field_text(row, "cluster", list->items[i]->cluster);
 		field_text(row, "result", cluster_action_result(action));
@@ -54,16 +55,18 @@ static int print_results(struct invocation *inv, enum cluster_action action,
 
 static int act(struct invocation *inv, enum cluster_action action, struct err *err)
 {
-	cleanup_with(node_list) struct node_list list = { 0 };
+	cleanup_with(node_list) struct node_list list = { 0 }, all = { 0 };
+	cleanup_with(strv) struct strv failed = { 0 };
 	bool whole = false, done;
 
 	if (nodes_list(inv, inv->args, true, &list, err) < 0 || same_cluster(&list, err) < 0)
 		return -1;
-	if (action == CLUSTER_DELETE && is_whole(inv, &list, &whole, err) < 0)
+	if (action == CLUSTER_DELETE && is_whole(inv, &list, &all, &whole, err) < 0)
 		return -1;
-	if (cluster_act(inv, list.items[0]->cluster, action, &list, whole, &done, err) < 0)
+	if (cluster_act(inv, list.items[0]->cluster, action, &list, all.count ? &all : NULL, whole,
+			&done, &failed, err) < 0)
 		return -1;
-	return done ? print_results(inv, action, &list, err) : 0;
+	return done ? print_results(inv, action, &list, &failed, err) : 0;
 }
 
 static int node_start(struct invocation *inv, struct err *err)
@@ -86,6 +89,16 @@ static int node_kill(struct invocation *inv, struct err *err)
 	return act(inv, CLUSTER_KILL, err);
 }
 
+static int node_pause(struct invocation *inv, struct err *err)
+{
+	return act(inv, CLUSTER_PAUSE, err);
+}
+
+static int node_unpause(struct invocation *inv, struct err *err)
+{
+	return act(inv, CLUSTER_UNPAUSE, err);
+}
+
 static int node_delete(struct invocation *inv, struct err *err)
 {
 	return act(inv, CLUSTER_DELETE, err);
@@ -93,9 +106,16 @@ static int node_delete(struct invocation *inv, struct err *err)
 
 static const struct option_spec options[] = { OPTION_ROW_DRY_RUN, { 0 } };
 
-#define COMMON                                                                \
+static const struct option_spec pause_options[] = {
+	OPTION_ROW_PAUSED_NAMESPACES,
+	OPTION_ROW_DRY_RUN,
+	{ 0 },
+};
+
+#define COMMON_ARGS                                                           \
 	.args = "NAME...", .min_args = 1, .max_args = -1, .flags = CMD_PLANS, \
-	.outputs = OUTPUTS_RESULT, .options = options
+	.outputs = OUTPUTS_RESULT
+#define COMMON COMMON_ARGS, .options = options
 
 const struct command cmd_node_start = {
 	COMMON,
@@ -139,4 +159,24 @@ const struct command cmd_node_delete = {
 	.summary = "remove nodes with all that is theirs",
 	.timeout_ms = 120000,
 	.run = node_delete,
+};
+
+const struct command cmd_node_pause = {
+	COMMON_ARGS,
+	.name = "pause node",
+	.summary = "freeze the workloads of nodes; their agents still answer",
+	.details = PAUSE_DETAILS,
+	.example = "berth pause node berth-worker",
+	.timeout_ms = 60000,
+	.options = pause_options,
+	.run = node_pause,
+};
+
+const struct command cmd_node_unpause = {
+	COMMON_ARGS,
+	.name = "unpause node",
+	.summary = "let paused workloads go on, and kubelet if it ran",
+	.timeout_ms = 60000,
+	.options = pause_options,
+	.run = node_unpause,
 };

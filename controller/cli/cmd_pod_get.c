@@ -1,6 +1,7 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/pods.pb-c.h"
@@ -8,7 +9,7 @@
 #include <string.h>
 
 struct request {
-	struct invocation *inv;
+	const struct rows_request *asked;
 	const struct node *node;
 	struct json_object *rows;
 };
@@ -22,11 +23,11 @@ static const char *source_name(Berth__Node__V1__PodSource source)
 
 static bool is_wanted(const struct strv *names, const char *name)
 {
-	for (size_t i = 0; i < names->count; i++) {
+	for (size_t i = 0; names && i < names->count; i++) {
 		if (name_matches(names->items[i], name))
 			return true;
 	}
-	return names->count == 0;
+	return !names || names->count == 0;
 }
 
 static void add_containers(struct json_object *row, const Berth__Node__V1__PodStatus *pod)
@@ -72,24 +73,24 @@ static void on_pods(const Berth__Node__V1__PodListReply *rep, void *arg)
 	const struct request *request = arg;
 
 	for (size_t i = 0; i < rep->n_pods; i++) {
-		if (is_wanted(request->inv->args, rep->pods[i]->name))
+		if (is_wanted(request->asked->names, rep->pods[i]->name))
 			add_row(request, rep->pods[i]);
 	}
 }
 
-static int ask(struct node *node, void *arg, struct json_object *rows, struct err *err)
+int pod_rows(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
-	struct invocation *inv = arg;
-	struct request request = { .inv = inv, .node = node, .rows = rows };
+	const struct rows_request *asked = arg;
+	struct request request = { .asked = asked, .node = node, .rows = rows };
 	Berth__Node__V1__PodListRequest req = BERTH__NODE__V1__POD_LIST_REQUEST__INIT;
 	struct client *client;
 	struct rpc rpc;
 
 	if (nodes_client(node, &client, err) < 0)
 		return -1;
-	if (!inv->opt->all_namespaces)
-		req.namespace_ = (char *)(inv->opt->namespace ? inv->opt->namespace : "default");
-	rpc = rpc_to(client, &berth__node__v1__pods__descriptor, inv->by, err);
+	if (asked->namespace)
+		req.namespace_ = (char *)asked->namespace;
+	rpc = rpc_to(client, &berth__node__v1__pods__descriptor, asked->inv->by, err);
 	berth__node__v1__pods__list(&rpc.base, &req, on_pods, &request);
 	return rpc.result;
 }
@@ -151,13 +152,19 @@ static const struct listing listing = { .noun = "pod", .name_path = "name", .col
 
 static int get_pods(struct invocation *inv, struct err *err)
 {
+	const char *namespace = inv->opt->namespace ? inv->opt->namespace : "default";
+	struct rows_request request = {
+		.inv = inv,
+		.names = inv->args,
+		.namespace = inv->opt->all_namespaces ? NULL : namespace,
+	};
 	cleanup_json struct json_object *rows = NULL;
 
 	if (inv->opt->namespace && !name_is_label(inv->opt->namespace)) {
 		usage_error(err, "'%s' is no namespace", inv->opt->namespace);
 		return err_explain(err, "BAD_NAME", NULL);
 	}
-	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
+	if (nodes_select_and_ask(inv, NODES_ALL, pod_rows, &request, &rows, err) < 0)
 		return -1;
 	if (!inv->exit_code && json_object_array_length(rows) == 0 &&
 	    invocation_format(inv) == OUTPUT_TABLE)

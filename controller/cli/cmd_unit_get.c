@@ -1,11 +1,11 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 
 #include "node/v1/units.pb-c.h"
 
 struct request {
-	struct invocation *inv;
 	const struct node *node;
 	struct json_object *rows;
 };
@@ -30,19 +30,21 @@ static void on_units(const Berth__Node__V1__UnitStatusReply *rep, void *arg)
 	}
 }
 
-static int ask(struct node *node, void *arg, struct json_object *rows, struct err *err)
+int unit_rows(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
-	struct invocation *inv = arg;
-	struct request request = { .inv = inv, .node = node, .rows = rows };
+	const struct rows_request *asked = arg;
+	struct request request = { .node = node, .rows = rows };
 	Berth__Node__V1__UnitStatusRequest req = BERTH__NODE__V1__UNIT_STATUS_REQUEST__INIT;
 	struct client *client;
 	struct rpc rpc;
 
 	if (nodes_client(node, &client, err) < 0)
 		return -1;
-	req.names = inv->args->items;
-	req.n_names = inv->args->count;
-	rpc = rpc_to(client, &berth__node__v1__units__descriptor, inv->by, err);
+	if (asked->names) {
+		req.names = asked->names->items;
+		req.n_names = asked->names->count;
+	}
+	rpc = rpc_to(client, &berth__node__v1__units__descriptor, asked->inv->by, err);
 	berth__node__v1__units__status(&rpc.base, &req, on_units, &request);
 	return rpc.result;
 }
@@ -64,9 +66,10 @@ static const struct listing listing = { .noun = "unit", .name_path = "name", .co
 
 static int get_units(struct invocation *inv, struct err *err)
 {
+	struct rows_request request = { .inv = inv, .names = inv->args };
 	cleanup_json struct json_object *rows = NULL;
 
-	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
+	if (nodes_select_and_ask(inv, NODES_ALL, unit_rows, &request, &rows, err) < 0)
 		return -1;
 	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
 }

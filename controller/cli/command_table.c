@@ -17,6 +17,10 @@ const struct command *const command_table[] = {
 	&cmd_node_restart,
 	&cmd_cluster_kill,
 	&cmd_node_kill,
+	&cmd_cluster_pause,
+	&cmd_node_pause,
+	&cmd_cluster_unpause,
+	&cmd_node_unpause,
 	&cmd_cluster_get,
 	&cmd_node_get,
 	&cmd_container_get,
@@ -36,6 +40,8 @@ const struct command *const command_table[] = {
 	&cmd_unit_kill,
 	&cmd_container_stop,
 	&cmd_container_kill,
+	&cmd_container_pause,
+	&cmd_container_unpause,
 	&cmd_container_delete,
 	&cmd_process_kill,
 	&cmd_quiesce,
@@ -51,6 +57,10 @@ const struct command *const command_table[] = {
 	&cmd_image_load,
 	&cmd_archive_load,
 	&cmd_image_build,
+	&cmd_node_describe,
+	&cmd_pod_describe,
+	&cmd_container_describe,
+	&cmd_logs_export,
 	&cmd_doctor,
 	&cmd_version,
 	&cmd_help,
@@ -73,6 +83,7 @@ const char *noun_singular(const char *word)
 		{ "archive", "archives" },
 		{ "cert", "certs" },
 		{ "node-image" },
+		{ "logs" },
 	};
 	/* clang-format on */
 

@@ -51,9 +51,12 @@ static void describe(const struct step *step, struct text *text)
 		[STEP_CONTAINER_START] = "start ",
 		[STEP_CONTAINER_STOP] = "stop ",
 		[STEP_CONTAINER_KILL] = "kill ",
+		[STEP_CONTAINER_UNPAUSE] = "thaw ",
 		[STEP_CONTAINER_DELETE] = "delete ",
 		[STEP_WAIT_READY] = "wait for ",
 		[STEP_QUIESCE] = "bring to rest ",
+		[STEP_PAUSE] = "pause ",
+		[STEP_UNPAUSE] = "unpause ",
 		[STEP_BALANCER_CONFIGURE] = "configure ",
 	};
 	size_t action = (size_t)step->action;

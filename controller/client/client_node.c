@@ -1,9 +1,11 @@
 #include "controller/client/client_node.h"
 
+#include "node/v1/balancer.pb-c.h"
 #include "node/v1/health.pb-c.h"
 #include "node/v1/lifecycle.pb-c.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void take_health(const Berth__Node__V1__HealthReply *reply, void *data)
@@ -111,4 +113,54 @@ int client_pause(struct client *client, bool pause, const struct strv *namespace
 	err_set(err, ERR_FAILED_PRECONDITION, 0, "%u of %u containers failed: %s", result.failed,
 		result.count, result.detail);
 	return err_explain(err, "PAUSE_PARTIAL", NULL);
+}
+
+static void take_balancer(const Berth__Node__V1__BalancerSetReply *reply, void *data)
+{
+	(void)reply;
+	(void)data;
+}
+
+static int set_balancer(struct client *client, const Berth__Node__V1__BalancerSetRequest *request,
+			struct deadline by, struct err *err)
+{
+	struct rpc rpc;
+
+	client_set_patient(client, true);
+	rpc = rpc_to(client, &berth__node__v1__load_balancers__descriptor, by, err);
+	berth__node__v1__load_balancers__set(&rpc.base, request, take_balancer, NULL);
+	client_set_patient(client, false);
+	return rpc.result;
+}
+
+int client_set_balancer(struct client *client, const struct strv *backends, uint16_t port,
+			struct deadline by, struct err *err)
+{
+	Berth__Node__V1__BalancerSetRequest request = BERTH__NODE__V1__BALANCER_SET_REQUEST__INIT;
+	cleanup_with(strv) struct strv names = { 0 };
+	cleanup_free Berth__Node__V1__BalancerBackend *each =
+		calloc(backends->count + 1, sizeof(*each));
+	cleanup_free Berth__Node__V1__BalancerBackend **all =
+		calloc(backends->count + 1, sizeof(*all));
+
+	strv_add_all(&names, backends);
+	if (!each || !all || strv_failed(&names))
+		return err_oom(err);
+	for (size_t i = 0; i < names.count; i++) {
+		char *address = strchr(names.items[i], '=');
+
+		if (!address)
+			return err_set(err, ERR_INTERNAL, 0, "no backend: '%s'", names.items[i]);
+		*address++ = '\0';
+		berth__node__v1__balancer_backend__init(&each[i]);
+		each[i].name = names.items[i];
+		each[i].address = address;
+		each[i].port = port;
+		all[i] = &each[i];
+		request.ipv6 |= strchr(address, ':') != NULL;
+	}
+	request.listen_port = port;
+	request.backends = all;
+	request.n_backends = names.count;
+	return set_balancer(client, &request, by, err);
 }

@@ -21,6 +21,10 @@ struct quiesce_summary {
 int client_wait_answer(struct client *client, struct deadline by, struct err *err);
 /* Until the agent says ready (DESIGN.md D10), patiently. */
 int client_wait_ready(struct client *client, struct deadline by, struct err *err);
+/* Sets where the balancer sends calls (LoadBalancers.Set): 'backends' are "NAME=ADDRESS" words, 'port' is
+ * theirs and the balancer's own. Patient: the node may be booting. */
+int client_set_balancer(struct client *client, const struct strv *backends, uint16_t port,
+			struct deadline by, struct err *err);
 /* Pauses or unpauses the node's workloads (Lifecycle.Pause); 'namespaces' NULL: all. What could not be
  * done for a container is an error too: ERR_FAILED_PRECONDITION, reason PAUSE_PARTIAL. */
 int client_pause(struct client *client, bool pause, const struct strv *namespaces,

@@ -52,7 +52,7 @@ static void *do_job(void *arg)
 
 	run_tell(run, PROGRESS_BEGIN, step, 0, "");
 	if (step->argv.count)
-		rc = provider_run(run->ctx->provider, step, run->by, &state->err);
+		rc = run_engine_step(run, step, &state->err);
 	else
 		rc = run_own_step(run, step, &state->err);
 	if (rc < 0)
@@ -76,28 +76,45 @@ static size_t index_of(const struct run *run, const char *id)
 	return i;
 }
 
-/* A failed step that was only a try holds nothing up. */
-static bool is_satisfied(const struct run *run, size_t index)
+/* Whether 'step' only waits for its turn: what becomes of the other is no matter to it. */
+static bool only_follows(const struct run *run, const struct step *step, const struct step *other)
 {
-	if (index == run->plan->count)
-		return true;
-	if (run->states[index].outcome == OUTCOME_DONE)
-		return true;
-	return run->states[index].outcome == OUTCOME_FAILED &&
-	       (run->plan->steps[index]->best_effort || run->keep_going);
+	return run->keep_going || other->best_effort ||
+	       (run->plan->each_node && *step->node && *other->node &&
+		strcmp(step->node, other->node) != 0);
 }
 
-static bool is_startable(const struct run *run, size_t index)
-{
-	const struct step *step = run->plan->steps[index];
+enum readiness { READY, NOT_YET, NEVER };
 
-	if (run->states[index].outcome != OUTCOME_NOT_STARTED)
-		return false;
+static enum readiness readiness_of(const struct run *run, const struct step *step)
+{
+	enum readiness readiness = READY;
+
 	for (size_t i = 0; i < step->after.count; i++) {
-		if (!is_satisfied(run, index_of(run, step->after.items[i])))
-			return false;
+		size_t index = index_of(run, step->after.items[i]);
+		enum outcome outcome =
+			index == run->plan->count ? OUTCOME_DONE : run->states[index].outcome;
+
+		if (outcome == OUTCOME_NOT_STARTED || outcome == OUTCOME_RUNNING)
+			readiness = NOT_YET;
+		else if (outcome != OUTCOME_DONE &&
+			 !only_follows(run, step, run->plan->steps[index]))
+			return NEVER;
 	}
-	return true;
+	return readiness;
+}
+
+static bool is_startable(struct run *run, size_t index)
+{
+	struct step_state *state = &run->states[index];
+	enum readiness readiness;
+
+	if (state->outcome != OUTCOME_NOT_STARTED)
+		return false;
+	readiness = readiness_of(run, run->plan->steps[index]);
+	if (readiness == NEVER && run->plan->each_node)
+		state->outcome = OUTCOME_SKIPPED;
+	return readiness == READY;
 }
 
 static void start(struct run *run, size_t index)
@@ -161,9 +178,30 @@ static void stop_early(struct run *run, struct stopping *s, const struct err *wh
 	}
 	if (s->soft || run->keep_going)
 		return;
+	if (run->plan->each_node && why->code != ERR_CANCELLED)
+		return;
 	s->soft = true;
 	s->hard_at = deadline_in_ms(SOFT_STOP_MS);
 	atomic_store(&run->cancelled, true);
+}
+
+/* Out of memory only the first is told. */
+static void remember(const struct run *run, const struct step *step, const struct err *err)
+{
+	struct err_list *list = run->ctx->failures;
+	struct err *items;
+
+	if (!list || run->keep_going)
+		return;
+	items = realloc(list->items, (list->count + 1) * sizeof(*items));
+	if (!items)
+		return;
+	list->items = items;
+	items[list->count] = *err;
+	if (!items[list->count].node[0])
+		snprintf(items[list->count].node, sizeof(items[list->count].node), "%s",
+			 step->node);
+	list->count++;
 }
 
 static void stop_hard(struct stopping *s)
@@ -183,8 +221,10 @@ static void collect(struct run *run, struct stopping *s)
 		pthread_join(state->thread, NULL);
 		state->has_thread = false;
 		state->outcome = state->err.code == ERR_OK ? OUTCOME_DONE : OUTCOME_FAILED;
-		if (state->outcome == OUTCOME_FAILED && !run->plan->steps[index]->best_effort)
-			stop_early(run, s, &state->err);
+		if (state->outcome == OUTCOME_DONE || run->plan->steps[index]->best_effort)
+			continue;
+		remember(run, run->plan->steps[index], &state->err);
+		stop_early(run, s, &state->err);
 	}
 }
 
@@ -287,8 +327,11 @@ int run_plan(struct run *run, struct err *err)
  * be written must not keep a cluster from being deleted. */
 static int take_lock(const struct cluster_ctx *ctx, struct store_lock *lock, struct err *err)
 {
-	if (store_lock_take(ctx->state_dir, ctx->name, lock, err) == 0)
+	if (store_lock_take(ctx->state_dir, ctx->name, lock, err) == 0) {
+		if (lock->abandoned)
+			wait_for_orphans(ctx->name, ctx->by);
 		return 0;
+	}
 	*lock = (struct store_lock){ .fd = -1 };
 	return strcmp(err->reason, "CLUSTER_BUSY") == 0 ? -1 : 0;
 }

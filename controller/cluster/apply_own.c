@@ -7,6 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A stop's grace of 10 s and what the engine needs around it; then it is killed. */
+#define STOP_MS   25000
+#define KILL_MS   10000
+#define DELETE_MS 30000
+/* An agent that is silent for so long is not waited for on the way to the end. */
+#define ANSWER_MS 3000
+#define THAW_MS   5000
+#define REST_MS   60000 /* NS-160 */
 /* How long one question to the agent waits before we look whether to go on. */
 #define SLICE_MS 1000
 /* When the agent has been silent for so long, the engine is asked whether the node lives at all; then
@@ -14,6 +22,7 @@
 #define FIRST_LOOK_MS   2000
 #define CONSOLE_MS      3000
 #define QUIESCE_GRACE_S 10
+#define API_PORT        6443
 
 static struct node *node_of(const struct run *run, const struct step *step)
 {
@@ -139,6 +148,52 @@ static int wait_ready(struct run *run, const struct step *step, struct err *err)
 	return err_wrap(err, "node '%s' is not ready", step->node);
 }
 
+/* Of what is left the engine needs its part. */
+static struct deadline rest_deadline(const struct run *run)
+{
+	int64_t left_ms = deadline_left_ms(run->by);
+
+	return deadline_min(deadline_in_ms(REST_MS),
+			    left_ms == INT64_MAX ? run->by : deadline_in_ms(left_ms / 2));
+}
+
+static int pause_node(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(node) struct node *node = NULL;
+	bool pause = step->action == STEP_PAUSE;
+	struct deadline by = run->by;
+	struct client *client;
+
+	if (!provider_has_agents(run->ctx->provider))
+		return 0;
+	if (step->best_effort)
+		by = deadline_min(by, deadline_in_ms(THAW_MS));
+	node = node_of(run, step);
+	if (!node)
+		return err_oom(err);
+	if (node_client(node, &client, err) < 0 ||
+	    client_pause(client, pause, run->ctx->namespaces, by, err) < 0)
+		return err_wrap(err, "node '%s' cannot be %s", step->node,
+				pause ? "paused" : "unpaused");
+	return 0;
+}
+
+static int configure_balancer(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(node) struct node *node = NULL;
+	struct client *client;
+
+	if (!provider_has_agents(run->ctx->provider))
+		return 0;
+	node = node_of(run, step);
+	if (!node)
+		return err_oom(err);
+	if (node_client(node, &client, err) < 0 ||
+	    client_set_balancer(client, &step->backends, API_PORT, run->by, err) < 0)
+		return err_wrap(err, "node '%s' cannot be told where to send calls", step->node);
+	return 0;
+}
+
 static int quiesce(struct run *run, const struct step *step, struct err *err)
 {
 	cleanup_with(node) struct node *node = NULL;
@@ -152,7 +207,8 @@ static int quiesce(struct run *run, const struct step *step, struct err *err)
 		return err_oom(err);
 	if (node_client(node, &client, err) < 0)
 		return -1;
-	if (client_quiesce(client, QUIESCE_GRACE_S, run->by, &summary, err) < 0)
+	if (client_wait_answer(client, deadline_min(run->by, deadline_in_ms(ANSWER_MS)), err) < 0 ||
+	    client_quiesce(client, QUIESCE_GRACE_S, rest_deadline(run), &summary, err) < 0)
 		return err_wrap(err, "node '%s' could not be brought to rest", step->node);
 	if (!summary.ok)
 		return err_set(err, ERR_FAILED_PRECONDITION, 0,
@@ -171,7 +227,74 @@ int run_own_step(struct run *run, const struct step *step, struct err *err)
 		return wait_ready(run, step, err);
 	case STEP_QUIESCE:
 		return quiesce(run, step, err);
+	case STEP_BALANCER_CONFIGURE:
+		return configure_balancer(run, step, err);
+	case STEP_PAUSE:
+	case STEP_UNPAUSE:
+		return pause_node(run, step, err);
 	default:
 		return err_set(err, ERR_INTERNAL, 0, "nobody can do '%s'", step->id);
+	}
+}
+
+static bool was_told_to_end(const struct err *err)
+{
+	return err->code == ERR_CANCELLED || strcmp(err->reason, "ENGINE_NOT_INSTALLED") == 0;
+}
+
+static int kill_instead(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(plan) struct plan plan = { 0 };
+	cleanup_free char *note = text_format("node '%s' does not stop and is killed", step->node);
+	struct err why = *err;
+
+	run_tell(run, PROGRESS_NOTE, NULL, 0, note ? note : "");
+	if (provider_plan_act(run->ctx->provider, STEP_CONTAINER_KILL, step->node, 0, &plan, err) <
+	    0)
+		return -1;
+	if (provider_run(run->ctx->provider, plan_last(&plan), deadline_in_ms(KILL_MS), err) == 0)
+		return 0;
+	*err = why;
+	return -1;
+}
+
+static int stop(struct run *run, const struct step *step, struct err *err)
+{
+	int64_t left_ms = deadline_left_ms(run->by);
+	struct deadline by = deadline_in_ms(STOP_MS);
+
+	if (left_ms < STOP_MS + KILL_MS)
+		by = deadline_in_ms(left_ms * 2 / 3);
+	if (provider_run(run->ctx->provider, step, by, err) == 0)
+		return 0;
+	return was_told_to_end(err) ? -1 : kill_instead(run, step, err);
+}
+
+/* What is stuck is named, so that somebody can look at it; trying again later is safe (CN-212). */
+static int delete_container(struct run *run, const struct step *step, struct err *err)
+{
+	for (int tries = 1;; tries++) {
+		struct deadline by = deadline_min(run->by, deadline_in_ms(DELETE_MS));
+
+		if (provider_run(run->ctx->provider, step, by, err) == 0)
+			return 0;
+		if (was_told_to_end(err) || tries == 2 || deadline_is_over(run->by))
+			break;
+	}
+	if (!*err->advice)
+		err_explain(err, NULL,
+			    "its container is left: see what holds it, then delete it again");
+	return -1;
+}
+
+int run_engine_step(struct run *run, const struct step *step, struct err *err)
+{
+	switch (step->action) {
+	case STEP_CONTAINER_STOP:
+		return stop(run, step, err);
+	case STEP_CONTAINER_DELETE:
+		return delete_container(run, step, err);
+	default:
+		return provider_run(run->ctx->provider, step, run->by, err);
 	}
 }

@@ -40,7 +40,24 @@ struct cluster_ctx {
 	const struct interrupt *interrupt; /* may be NULL */
 	const struct progress *progress;   /* may be NULL */
 	struct deadline by;
+	const struct strv *namespaces; /* of pause and unpause; NULL: all */
+	const struct node_list
+		*others; /* of delete: all nodes of the cluster; NULL: they are not asked */
+	struct err_list *failures; /* gets every failed step's error; may be NULL */
 };
+
+/* One error a node that failed, in the order in which they did; 'node' says whose it is. */
+struct err_list {
+	struct err *items;
+	size_t count;
+};
+
+void err_list_release(struct err_list *list);
+
+static inline __attribute__((unused)) void cleanup_err_list(struct err_list *list)
+{
+	err_list_release(list);
+}
 
 struct create_options {
 	const char *image;          /* overrides every node's; NULL: as configured */
@@ -105,10 +122,16 @@ enum cluster_action {
 	CLUSTER_RESTART,
 	CLUSTER_KILL,
 	CLUSTER_DELETE,
+	CLUSTER_PAUSE,
+	CLUSTER_UNPAUSE,
 };
 
 /* Pure: life-cycle steps for the given nodes. Stop is quiesce, then the engine, workers first, control
- * planes last (CN-196); what is stopped already is left alone. Delete with 'whole_cluster' also takes
+ * planes last (CN-196), and always ends: a node that does not stop is killed (CN-193); what is stopped
+ * already is left alone. What is frozen is thawed before it is ended (NS-067). Pause freezes the
+ * workloads and leaves stopped nodes out; ERR_FAILED_PRECONDITION, reason NODE_NOT_RUNNING, when none
+ * runs. Deleting a control plane tells the balancer who is left; the last one before the workers is
+ * refused: ERR_FAILED_PRECONDITION, reason LAST_CONTROL_PLANE (both need ctx->others). Delete with 'whole_cluster' also takes
  * the network (only if it is ours and unused) and all that the state directory remembers, whatever
  * nodes are given; it is then no error when there are none. */
 int cluster_plan_act(const struct cluster_ctx *ctx, enum cluster_action action,
@@ -135,10 +158,16 @@ int cluster_create(const struct cluster_ctx *ctx, const struct cluster_config *c
 int cluster_add_node(const struct cluster_ctx *ctx, const struct node_config *node,
 		     const struct create_options *options, struct err *err);
 
+/* As cluster_plan_act() and cluster_apply(), and when a whole cluster is deleted what shows up late
+ * (a create that somebody killed half-way, CN-291) goes, too. */
+int cluster_delete(const struct cluster_ctx *ctx, const struct node_list *nodes, bool whole_cluster,
+		   struct err *err);
+
 /* Carries the plan out, alone on this cluster: ERR_ABORTED, reason CLUSTER_BUSY, while another berth
- * changes it. Steps whose 'after' are done run in parallel. At the first failure, at ctx->by or when
+ * changes it; engine calls that a killed berth left behind are waited for first. Steps whose 'after' are done run in parallel. At the first failure, at ctx->by or when
  * interrupted nothing new starts, what runs is given 3 seconds to end by itself and then ended, and,
  * with 'undo', all that the plan's steps made is removed (also when interrupted again), bounded by 60
- * seconds. '*err' is the original failure. */
+ * seconds. A plan whose nodes stand for themselves goes on after a failure. '*err' is the original
+ * failure; ctx->failures has all. */
 int cluster_apply(const struct cluster_ctx *ctx, const struct plan *plan, bool undo,
 		  struct err *err);

@@ -56,7 +56,8 @@ size_t doctor_run_look(struct look *look, struct doctor_check *checks)
 			provider_info(look->provider, by, &look->info, &look->info_err) == 0;
 	}
 	count = doctor_engine_rows(look, checks, count);
-	return doctor_host_rows(look, checks, count);
+	count = doctor_host_rows(look, checks, count);
+	return doctor_system_rows(look, checks, count);
 }
 
 size_t doctor_run(struct provider *provider, const char *state_dir, struct deadline by,

@@ -17,7 +17,7 @@ struct doctor_check {
 	char fix[256];     /* what to do, or how Berth works around it; "" when ok */
 };
 
-#define DOCTOR_MAX_CHECKS 32
+#define DOCTOR_MAX_CHECKS 48
 
 /* Runs all checks and returns how many. 'provider' NULL: the engine checks are skipped with the
  * reason. 'checks' has room for DOCTOR_MAX_CHECKS. */

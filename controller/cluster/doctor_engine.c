@@ -1,15 +1,13 @@
 /* What the engine says of itself. */
 #include "controller/cluster/cluster.h"
-#include "controller/cluster/doctor_look.h"
+#include "controller/cluster/doctor_judge.h"
 #include "controller/cluster/subnet.h"
-#include "shared/base/parse.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
-#define GIB           ((uint64_t)1 << 30)
-#define OLDEST_PODMAN 4
+#define GIB ((uint64_t)1 << 30)
 
 static bool skip_without_info(const struct look *look, struct doctor_check *check)
 {
@@ -21,9 +19,6 @@ static bool skip_without_info(const struct look *look, struct doctor_check *chec
 
 static void check_engine(const struct look *look, struct doctor_check *check)
 {
-	char major[8] = "";
-	int64_t number;
-
 	if (!look->provider) {
 		doctor_say(check, DOCTOR_FAIL, "nodes are containers that an engine runs",
 			   "install podman, or put it into PATH",
@@ -35,17 +30,7 @@ static void check_engine(const struct look *look, struct doctor_check *check)
 			   look->info_err.advice, "%s", look->info_err.msg);
 		return;
 	}
-	snprintf(major, sizeof(major), "%.*s", (int)strcspn(look->info.version, "."),
-		 look->info.version);
-	if (strcmp(provider_name(look->provider), "podman") == 0 &&
-	    (!parse_int(major, 0, 1000, &number) || number < OLDEST_PODMAN)) {
-		doctor_say(check, DOCTOR_FAIL, "older ones answer in another form",
-			   "install podman 4.0 or newer", "podman %s is too old",
-			   look->info.version);
-		return;
-	}
-	doctor_say(check, DOCTOR_OK, "", "", "%s %s answers", provider_name(look->provider),
-		   look->info.version);
+	judge_engine_version(provider_name(look->provider), look->info.version, check);
 }
 
 static void check_runtime(const struct look *look, struct doctor_check *check)

@@ -1,7 +1,7 @@
 #pragma once
 /*
  * What the checks look at, and how one says what it found. To add a check: write it beside its kin in
- * doctor_host.c or doctor_engine.c and add its row to the table there.
+ * doctor_host.c, doctor_engine.c or doctor_system.c and add its row to the table there.
  */
 #include "controller/cluster/doctor.h"
 
@@ -28,6 +28,7 @@ void doctor_say(struct doctor_check *check, enum doctor_state state, const char 
 /* Appends the rows' results, as far as there is room; returns the new count. */
 size_t doctor_host_rows(const struct look *look, struct doctor_check *checks, size_t count);
 size_t doctor_engine_rows(const struct look *look, struct doctor_check *checks, size_t count);
+size_t doctor_system_rows(const struct look *look, struct doctor_check *checks, size_t count);
 size_t doctor_walk(const struct doctor_row *rows, size_t row_count, const struct look *look,
 		   struct doctor_check *checks, size_t count);
 

@@ -33,6 +33,7 @@ int store_run_dir_create(const char *run_dir, struct err *err);
 /* Holds a cluster for one who changes it: a lock that ends with its process. ERR_ABORTED, reason
  * CLUSTER_BUSY, names the holder. */
 struct store_lock {
+	bool abandoned; /* who held it last died in the middle of a change */
 	int fd;
 	char *path;
 };

@@ -65,7 +65,8 @@ int store_lock_take(const char *state_dir, const char *cluster, struct store_loc
 		return err_oom(err);
 	if (store_run_dir_create(dir, err) < 0 || open_locked(path, cluster, &fd, err) < 0)
 		return -1;
-	if (ftruncate(fd, 0) == 0)
+	ret_lock->abandoned = lseek(fd, 0, SEEK_END) > 0;
+	if (ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0)
 		dprintf(fd, "%ld", (long)getpid());
 	ret_lock->fd = fd;
 	ret_lock->path = TAKE(path);

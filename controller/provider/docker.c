@@ -294,5 +294,6 @@ const struct provider_ops docker_ops = {
 	.run = docker_run,
 	.info = docker_info,
 	.relay_argv = docker_relay_argv,
+	.dump = oci_dump,
 	.console_tail = oci_console,
 };

@@ -249,6 +249,8 @@ static const char *verb_of(enum step_action action)
 		return "stop";
 	case STEP_CONTAINER_KILL:
 		return "kill";
+	case STEP_CONTAINER_UNPAUSE:
+		return "unpause";
 	case STEP_CONTAINER_DELETE:
 		return "delete";
 	default:
@@ -346,6 +348,8 @@ static int fake_run(struct provider *p, const struct step *step, struct deadline
 	case STEP_CONTAINER_STOP:
 	case STEP_CONTAINER_KILL:
 		return fake_record_set_state(step->node, "exited", err);
+	case STEP_CONTAINER_UNPAUSE:
+		return fake_record_set_state(step->node, "running", err);
 	case STEP_CONTAINER_DELETE:
 		return fake_record_remove(step->node, "node", err);
 	default:

@@ -94,6 +94,10 @@ void oci_add_relay(struct strv *argv, const char *program, const char *node);
  * characters (CN-251). Caller frees; NULL on allocation failure. */
 char *oci_console_tail(const char *console, unsigned lines);
 
+/* See provider_dump(); an op. */
+int oci_dump(struct provider *p, enum provider_dump what, const char *name, struct deadline by,
+	     struct text *ret, struct err *err);
+
 /* See provider_console_tail(); an op. */
 char *oci_console(struct provider *p, const char *node, struct deadline by);
 

@@ -61,9 +61,10 @@ void oci_add_env(const struct provider *p, struct strv *argv, const struct node_
 	struct kv all[8] = {
 		{ (char *)"BERTH_CLUSTER", (char *)spec->cluster },
 		{ (char *)"BERTH_NODE", (char *)spec->name },
+		{ (char *)"BERTH_ROLE", (char *)node_role_name(spec->role) },
 		{ (char *)"container", (char *)p->ops->name },
 	};
-	size_t own = 3, more = spec->env ? spec->env->count : 0;
+	size_t own = 4, more = spec->env ? spec->env->count : 0;
 	cleanup_free struct kv *sorted = NULL;
 
 	if (spec->role == NODE_CONTROL_PLANE)

@@ -118,6 +118,9 @@ int oci_plan_act(struct provider *p, enum step_action action, const char *node, 
 		return plan_stop(p, node, grace_s, plan, err);
 	case STEP_CONTAINER_KILL:
 		return add_step(plan, action, node, OCI_WORDS(p->ops->program, "kill"), node, err);
+	case STEP_CONTAINER_UNPAUSE:
+		return add_step(plan, action, node, OCI_WORDS(p->ops->program, "unpause"), node,
+				err);
 	case STEP_CONTAINER_DELETE:
 		/* One at a time: podman 4.3 removes none of several when one is missing. */
 		return add_step(plan, action, node, oci_flavour(p)->remove, node, err);

@@ -16,6 +16,8 @@ static bool is_done_already(enum step_action action, const char *reason)
 	case STEP_CONTAINER_KILL:
 		return strcmp(reason, "NODE_NOT_RUNNING") == 0 ||
 		       strcmp(reason, "NODE_STATE_IMPROPER") == 0;
+	case STEP_CONTAINER_UNPAUSE:
+		return strcmp(reason, "NODE_STATE_IMPROPER") == 0;
 	case STEP_CONTAINER_DELETE:
 		return strcmp(reason, "NODE_NOT_FOUND") == 0;
 	case STEP_NETWORK_DELETE:

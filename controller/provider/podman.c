@@ -208,5 +208,6 @@ const struct provider_ops podman_ops = {
 	.run = oci_run_step,
 	.info = podman_info,
 	.relay_argv = podman_relay_argv,
+	.dump = oci_dump,
 	.console_tail = oci_console,
 };

@@ -287,6 +287,17 @@ int provider_info(struct provider *provider, struct deadline by, struct engine_i
 	return 0;
 }
 
+int provider_dump(struct provider *provider, enum provider_dump what, const char *name,
+		  struct deadline by, struct text *ret, struct err *err)
+{
+	if (!provider->ops->dump)
+		return err_set(err, ERR_UNIMPLEMENTED, 0, "%s has nothing to tell",
+			       provider->ops->name);
+	if (provider->ops->dump(provider, what, name, by, ret, err) < 0)
+		return wrap(provider, err);
+	return text_failed(ret) ? err_oom(err) : 0;
+}
+
 char *provider_console_tail(struct provider *provider, const char *node, struct deadline by)
 {
 	if (!provider->ops->console_tail)

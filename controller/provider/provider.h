@@ -151,7 +151,7 @@ int provider_plan_image(struct provider *provider, const char *image, struct pla
 			struct err *err);
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err);
-/* STEP_CONTAINER_START, _STOP, _KILL or _DELETE of one node; 'grace_s' for stop. Delete takes the
+/* STEP_CONTAINER_START, _STOP, _KILL, _UNPAUSE or _DELETE of one node; 'grace_s' for stop. Delete takes the
  * node's volumes along. */
 int provider_plan_act(struct provider *provider, enum step_action action, const char *node,
 		      int64_t grace_s, struct plan *plan, struct err *err);
@@ -197,6 +197,19 @@ void provider_set_engine(struct provider *provider, const struct engine_info *en
  * reasons ENGINE_NOT_ANSWERING, ENGINE_IS_PODMAN ('docker' is podman's own stand-in). */
 int provider_info(struct provider *provider, struct deadline by, struct engine_info *ret,
 		  struct err *err);
+
+/* What the engine itself says, as it says it, for support bundles (CN-250). */
+enum provider_dump {
+	PROVIDER_DUMP_INFO,    /* JSON of the engine and its host */
+	PROVIDER_DUMP_INSPECT, /* JSON of the node 'name' */
+	PROVIDER_DUMP_NETWORK, /* JSON of the network 'name' */
+	PROVIDER_DUMP_CONSOLE, /* all of the console of the node 'name', with times */
+};
+
+/* Appends to 'ret', also on failure as far as it came. Safe from several threads. ERR_UNIMPLEMENTED
+ * where the provider has no such thing. */
+int provider_dump(struct provider *provider, enum provider_dump what, const char *name,
+		  struct deadline by, struct text *ret, struct err *err);
 
 /* Last lines of the node's console, for error messages; "" when there are none, NULL when out of
  * memory. Caller frees. */

@@ -55,6 +55,9 @@ struct provider_ops {
 	/* See provider_info(). */
 	int (*info)(struct provider *p, struct deadline by, struct engine_info *ret,
 		    struct err *err);
+	/* See provider_dump(). Optional. */
+	int (*dump)(struct provider *p, enum provider_dump what, const char *name,
+		    struct deadline by, struct text *ret, struct err *err);
 	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
 	void (*relay_argv)(const char *node, struct strv *argv);
 	/* See provider_console_tail(). Optional. */

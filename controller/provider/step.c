@@ -19,9 +19,12 @@ static const struct {
 	[STEP_CONTAINER_START] = { "container-start", "start" },
 	[STEP_CONTAINER_STOP] = { "container-stop", "stop" },
 	[STEP_CONTAINER_KILL] = { "container-kill", "kill" },
+	[STEP_CONTAINER_UNPAUSE] = { "container-unpause", "thaw" },
 	[STEP_CONTAINER_DELETE] = { "container-delete", "delete" },
 	[STEP_WAIT_READY] = { "wait-ready", "ready" },
 	[STEP_QUIESCE] = { "quiesce", "quiesce" },
+	[STEP_PAUSE] = { "pause", "pause" },
+	[STEP_UNPAUSE] = { "unpause", "unpause" },
 	[STEP_BALANCER_CONFIGURE] = { "balancer-configure", "balancer" },
 };
 

@@ -22,9 +22,12 @@ enum step_action {
 	STEP_CONTAINER_START,
 	STEP_CONTAINER_STOP,
 	STEP_CONTAINER_KILL,
+	STEP_CONTAINER_UNPAUSE, /* what the engine has frozen */
 	STEP_CONTAINER_DELETE,
 	STEP_WAIT_READY,         /* ask the agent; no argv */
 	STEP_QUIESCE,            /* ask the agent; no argv */
+	STEP_PAUSE,              /* ask the agent; no argv */
+	STEP_UNPAUSE,            /* ask the agent; no argv */
 	STEP_BALANCER_CONFIGURE, /* tell the balancer's agent where to send calls; no argv */
 };
 
@@ -44,6 +47,9 @@ struct step {
 struct plan {
 	struct step **steps; /* in an order that respects 'after' */
 	size_t count;
+	/* Nodes stand for themselves: what fails for one holds up its own later steps and those of the
+	 * whole cluster, and only delays those of other nodes. */
+	bool each_node;
 	struct strv
 		warnings; /* the cluster room's: what will not be as asked for, one sentence each */
 };

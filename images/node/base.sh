@@ -1,9 +1,8 @@
 # The base layer of the node image: Debian's packages and nothing of ours. Sourced by build, which sets $here (this
-# folder), $work (a temporary folder) and engine_pack. The tag is a hash of what goes in, so that an unchanged base is
+# folder), $own (the folder of the kind of image), $work (a temporary folder) and engine_pack. The tag is a hash of what goes in, so that an unchanged base is
 # never built twice and a changed one is never missed.
 
 base_suite=bookworm
-base_name=localhost/berth-node-base
 # One date for every base: it must not change with each commit. It is the day of Debian 12's release.
 base_epoch=1686355200
 
@@ -12,10 +11,10 @@ base_tag()
 	local hash
 
 	hash=$({
-		cat "$here/base.sh" "$here/packages" "$here/trim"
+		cat "$here/base.sh" "$own/packages" "$here/trim"
 		extra_packages
 	} | sha256sum)
-	echo "$base_name:${hash:0:12}"
+	echo "localhost/berth-$kind-base:${hash:0:12}"
 }
 
 # The user's own, one a line.
@@ -27,7 +26,7 @@ extra_packages()
 base_packages()
 {
 	{
-		sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$here/packages"
+		sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$own/packages"
 		extra_packages
 	} | sort -u | paste -sd,
 }
@@ -101,6 +100,6 @@ base_build()
 	base_bootstrap "$root"
 	base_users "$root"
 	"$here/trim" "$root"
-	engine_pack "$root" "$base_epoch" '{"Labels":{"io.berth.image":"node-base"}}' '' "$tag"
+	engine_pack "$root" "$base_epoch" '{"Labels":{"io.berth.image":"'"$kind"'-base"}}' '' "$tag"
 	rm -rf "$root"
 }

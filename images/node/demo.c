@@ -4,6 +4,7 @@
  *   demo [ARG...]      says its arguments, waits for SIGTERM, ends with 0
  *   demo sleep N       ends with 0 after N seconds
  *   demo exit N        ends with N at once
+ *   demo linger N      takes N seconds to end after SIGTERM
  *   demo ignore-term   says so and waits for ever: only SIGKILL ends it
  *   demo tick          says "tick" ten times a second
  *   demo line          says the first line of its input and ends
@@ -15,9 +16,13 @@
 #include <unistd.h>
 
 /* As pid 1 a signal without a handler is not delivered at all, so the default action would not do. */
+static volatile unsigned int linger;
+
 static void on_end(int signal_number)
 {
 	(void)signal_number;
+	for (unsigned int left = linger; left > 0;)
+		left = sleep(left);
 	_exit(EXIT_SUCCESS);
 }
 
@@ -47,6 +52,8 @@ int main(int argc, char **argv)
 
 	if (strcmp(mode, "exit") == 0)
 		return (int)number;
+	if (strcmp(mode, "linger") == 0)
+		linger = number > 0 ? (unsigned int)number : 0;
 	if (strcmp(mode, "line") == 0)
 		return say_line();
 	signal(SIGTERM, strcmp(mode, "ignore-term") == 0 ? SIG_IGN : on_end);

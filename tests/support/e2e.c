@@ -104,7 +104,7 @@ static bool makes_nodes(const char *word)
 
 static void add_image(struct strv *argv, const char *word)
 {
-	if (!makes_nodes(word))
+	if (!makes_nodes(word) || strv_has(argv, "--image"))
 		return;
 	strv_add(argv, "--image");
 	strv_add(argv, e2e_image());

@@ -155,6 +155,28 @@ struct paused_call {
 	void *arg;
 };
 
+static struct runtime_container paused_one(const Containerd__Services__Tasks__V1__TaskProcess *task)
+{
+	static const struct kv_list none;
+
+	return (struct runtime_container){
+		.id = task->id,
+		.state = RUNTIME_PAUSED,
+		.pid = task->pid,
+		.sandbox_id = "",
+		.name = "",
+		.pod = "",
+		.namespace = "",
+		.uid = "",
+		.image = "",
+		.image_ref = "",
+		.labels = &none,
+		.annotations = &none,
+		.reason = "",
+		.message = "",
+	};
+}
+
 static void list_end(const struct paused_call *call,
 		     const Containerd__Services__Tasks__V1__ListTasksResponse *m)
 {
@@ -169,11 +191,7 @@ static void list_end(const struct paused_call *call,
 	}
 	for (size_t i = 0; i < m->n_tasks; i++) {
 		if (m->tasks[i]->status == PAUSED)
-			list[count++] = (struct runtime_container){
-				.id = m->tasks[i]->id,
-				.state = RUNTIME_PAUSED,
-				.pid = m->tasks[i]->pid,
-			};
+			list[count++] = paused_one(m->tasks[i]);
 	}
 	call->done(call->arg, list, count, NULL);
 }

@@ -442,6 +442,44 @@ static void kill_is_a_stop_without_grace(void **state)
 	assert_int_equal(h->rig->answer.items[0].state, RUNTIME_EXITED);
 }
 
+static void list_states(struct house *h, Berth__Node__V1__ContainerState *states, size_t count)
+{
+	Berth__Node__V1__ContainerListRequest req = BERTH__NODE__V1__CONTAINER_LIST_REQUEST__INIT;
+
+	req.states = states;
+	req.n_states = count;
+	assert_int_equal(list(h, &req), ERR_OK);
+}
+
+/* NS-058 NS-065 NS-066 NS-246: seen in the list, no-op the second time, gone with unpause. */
+static void a_paused_container_is_listed_as_paused(void **state)
+{
+	Berth__Node__V1__ContainerActionRequest req =
+		BERTH__NODE__V1__CONTAINER_ACTION_REQUEST__INIT;
+	Berth__Node__V1__ContainerState paused[] = {
+		BERTH__NODE__V1__CONTAINER_STATE__CONTAINER_PAUSED
+	};
+	struct house *h = *state;
+	char id[80], other[80];
+	const char *ids[] = { id };
+
+	make(h, "u1", "c1", "img", true, id);
+	make(h, "u1", "c2", "img", true, other);
+	for (int times = 0; times < 2; times++) {
+		assert_int_equal(act(h, containers_service.pause, &req, ids, 1, 1000), ERR_OK);
+		assert_string_equal(h->call.results[0].result, "paused");
+	}
+	assert_int_equal(rt_count_effects(h->rig, "pause "), 1);
+	list_states(h, paused, 1);
+	assert_int_equal(h->call.count, 1);
+	list_states(h, NULL, 0);
+	assert_int_equal(h->call.count, 2);
+	assert_int_equal(act(h, containers_service.unpause, &req, ids, 1, 1000), ERR_OK);
+	assert_string_equal(h->call.results[0].result, "unpaused");
+	list_states(h, paused, 1);
+	assert_int_equal(h->call.count, 0);
+}
+
 static void a_signal_that_cannot_be_delivered_is_refused(void **state)
 {
 	Berth__Node__V1__ContainerActionRequest req =
@@ -533,6 +571,7 @@ int main(void)
 		TEST(a_sandbox_is_not_called_absent),
 		TEST(many_slow_containers_stop_in_parallel),
 		TEST(kill_is_a_stop_without_grace),
+		TEST(a_paused_container_is_listed_as_paused),
 		TEST(a_signal_that_cannot_be_delivered_is_refused),
 		TEST(delete_of_a_running_one_needs_force),
 		TEST(one_that_hangs_does_not_take_the_results_with_it),

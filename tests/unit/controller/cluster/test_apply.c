@@ -538,18 +538,104 @@ static void delete_clears_what_only_the_state_directory_knows(void **state)
 	assert_nothing_left(rig);
 }
 
-/* CN-196: the failed stop of one is reported, nothing is undone. */
-static void failed_stop_undoes_nothing(void **state)
+/* CN-196: each node that fails is told, nothing is undone, and the others stop all the same. */
+static void failed_stops_are_all_told_and_hold_up_nobody(void **state)
+{
+	struct rig *rig = *state;
+	cleanup_with(err_list) struct err_list failures = { 0 };
+	struct err err;
+
+	add_worker(rig, "c-a-fail-stop-fail-kill");
+	add_worker(rig, "c-b-fail-stop-fail-kill");
+	assert_int_equal(create(rig, &err), 0);
+	rig->ctx.failures = &failures;
+	assert_int_equal(act(rig, CLUSTER_STOP, &err), -1);
+	assert_int_equal(failures.count, 2);
+	assert_int_equal(strcmp(failures.items[0].node, failures.items[1].node) != 0, 1);
+	assert_non_null(strstr(failures.items[1].node, "-fail-stop"));
+	assert_int_equal(count_nodes(rig), 3);
+	assert_int_equal(state_of(rig, "c-a-fail-stop-fail-kill"), NODE_RUNNING);
+	assert_int_equal(state_of(rig, "c-control-plane"), NODE_STOPPED);
+}
+
+/* CN-193 */
+static void a_node_that_does_not_stop_is_killed(void **state)
 {
 	struct rig *rig = *state;
 	struct err err;
 
 	add_worker(rig, "c-fail-stop");
 	assert_int_equal(create(rig, &err), 0);
-	assert_int_equal(act(rig, CLUSTER_STOP, &err), -1);
-	assert_string_equal(err.node, "c-fail-stop");
-	assert_int_equal(count_nodes(rig), 2);
-	assert_int_equal(state_of(rig, "c-control-plane"), NODE_RUNNING);
+	assert_int_equal(act(rig, CLUSTER_STOP, &err), 0);
+	assert_int_equal(state_of(rig, "c-fail-stop"), NODE_STOPPED);
+	assert_non_null(strstr(text_str(&rig->told), "does not stop and is killed"));
+}
+
+/* CN-193: one deadline for both ways. */
+static void a_stop_that_hangs_ends_in_time(void **state)
+{
+	struct rig *rig = *state;
+	int64_t began_ms;
+	struct err err;
+
+	add_worker(rig, "c-hang-stop");
+	assert_int_equal(create(rig, &err), 0);
+	rig->ctx.by = deadline_in_ms(900);
+	began_ms = clock_now_ms();
+	assert_int_equal(act(rig, CLUSTER_STOP, &err), 0);
+	assert_in_range(clock_now_ms() - began_ms, 500, 1500);
+	assert_int_equal(state_of(rig, "c-hang-stop"), NODE_STOPPED);
+}
+
+/* CN-212: a delete that fails keeps what is remembered of its node, and the network; others go. */
+static void a_failed_delete_keeps_only_its_own(void **state)
+{
+	struct rig *rig = *state;
+	struct node *known = NULL;
+	struct err err;
+
+	add_worker(rig, "c-fail-delete");
+	assert_int_equal(create(rig, &err), 0);
+	assert_int_equal(act(rig, CLUSTER_DELETE, &err), -1);
+	assert_string_equal(err.node, "c-fail-delete");
+	assert_non_null(strstr(err.advice, "its container is left"));
+	assert_int_equal(count_nodes(rig), 1);
+	assert_int_equal(store_node_load(rig->state, "c-fail-delete", &known, &err), 0);
+	node_free(known);
+	assert_int_equal(store_node_load(rig->state, "c-control-plane", &known, &err), -1);
+}
+
+/* CN-291: what shows up behind the first look goes with the second. */
+static void a_late_node_is_deleted_with_its_cluster(void **state)
+{
+	struct rig *rig = *state;
+	struct node_list none = { 0 };
+	struct err err;
+
+	assert_int_equal(create(rig, &err), 0);
+	assert_int_equal(cluster_delete(&rig->ctx, &none, true, &err), 0);
+	assert_nothing_left(rig);
+}
+
+/* What would go wrong in the middle of others' work is waited for, and not for ever. */
+static void a_killed_ones_lock_is_taken_over(void **state)
+{
+	struct rig *rig = *state;
+	cleanup_free char *path = text_format("%s/locks/c", rig->state);
+	struct store_lock lock;
+	struct err err;
+
+	assert_int_equal(store_lock_take(rig->state, "c", &lock, &err), 0);
+	assert_false(lock.abandoned);
+	close(lock.fd); /* as if its process had been killed: the file stays */
+	assert_int_equal(access(path, F_OK), 0);
+	free(lock.path);
+	assert_int_equal(store_lock_take(rig->state, "c", &lock, &err), 0);
+	assert_true(lock.abandoned);
+	store_lock_release(&lock);
+	assert_int_equal(store_lock_take(rig->state, "c", &lock, &err), 0);
+	assert_false(lock.abandoned);
+	store_lock_release(&lock);
 }
 
 /* DESIGN.md D10: ready is what the agent says, and silence is not yes. */
@@ -647,7 +733,12 @@ int main(void)
 		RIGGED(start_makes_lost_directories_again),
 		RIGGED(delete_works_without_the_state_directory),
 		RIGGED(delete_clears_what_only_the_state_directory_knows),
-		RIGGED(failed_stop_undoes_nothing),
+		RIGGED(failed_stops_are_all_told_and_hold_up_nobody),
+		RIGGED(a_node_that_does_not_stop_is_killed),
+		RIGGED(a_stop_that_hangs_ends_in_time),
+		RIGGED(a_failed_delete_keeps_only_its_own),
+		RIGGED(a_late_node_is_deleted_with_its_cluster),
+		RIGGED(a_killed_ones_lock_is_taken_over),
 		RIGGED(silent_agent_fails_at_the_deadline_and_is_undone),
 		RIGGED(node_that_ends_while_booting_is_noticed),
 		RIGGED(interrupt_ends_the_wait_for_an_agent),

@@ -246,23 +246,139 @@ static void stop_is_quiesce_then_engine_workers_first(void **state)
 	assert_false(plan_find(&plan, "stop/w1")->best_effort);
 }
 
+/* CN-196: who stands before the control planes stops when they have. */
+static void the_balancer_stops_last(void **state)
+{
+	struct plan_rig *rig = *state;
+
+	plan_rig_node(rig, "cp", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	plan_rig_node(rig, "lb", "c", NODE_LOAD_BALANCER, NODE_RUNNING, 2);
+	plan_act(rig, CLUSTER_STOP, true,
+		 "quiesce/cp\n"
+		 "stop/cp <- quiesce/cp\n"
+		 "quiesce/lb <- stop/cp\n"
+		 "stop/lb <- quiesce/lb\n");
+}
+
 /* CN-181 */
 static void stopped_nodes_are_not_stopped_again(void **state)
 {
 	struct plan_rig *rig = *state;
 
 	plan_rig_node(rig, "a", "c", NODE_WORKER, NODE_STOPPED, 1);
-	plan_rig_node(rig, "b", "c", NODE_WORKER, NODE_PAUSED, 2);
-	plan_act(rig, CLUSTER_STOP, true, "kill/b\n");
+	plan_rig_node(rig, "b", "c", NODE_WORKER, NODE_ERROR, 2);
+	plan_act(rig, CLUSTER_STOP, true, "stop/b\n");
 	plan_act(rig, CLUSTER_KILL, true, "kill/b\n");
 	plan_act(rig, CLUSTER_RESTART, true,
-		 "kill/b\n"
+		 "stop/b\n"
 		 "directory/a\n"
-		 "start/a <- directory/a kill/b\n"
+		 "start/a <- directory/a stop/b\n"
 		 "ready/a <- start/a\n"
 		 "directory/b\n"
-		 "start/b <- directory/b kill/b\n"
+		 "start/b <- directory/b stop/b\n"
 		 "ready/b <- start/b\n");
+}
+
+/* NS-067 NS-246: whatever was frozen, by the engine or inside, is thawed before it is ended. */
+static void what_is_frozen_is_thawed_first(void **state)
+{
+	struct plan_rig *rig = *state;
+
+	plan_rig_node(rig, "b", "c", NODE_WORKER, NODE_PAUSED, 1);
+	plan_act(rig, CLUSTER_STOP, true,
+		 "thaw/b\n"
+		 "quiesce/b <- thaw/b\n"
+		 "stop/b <- quiesce/b\n");
+	plan_act(rig, CLUSTER_KILL, true,
+		 "thaw/b\n"
+		 "unpause/b <- thaw/b\n"
+		 "kill/b <- unpause/b\n");
+	plan_act(rig, CLUSTER_DELETE, false,
+		 "thaw/b\n"
+		 "unpause/b <- thaw/b\n"
+		 "delete/b <- unpause/b\n"
+		 "directory-delete/b <- delete/b\n");
+	plan_act(rig, CLUSTER_START, true,
+		 "thaw/b\n"
+		 "directory/b <- thaw/b\n"
+		 "start/b <- directory/b\n"
+		 "ready/b <- start/b\n");
+}
+
+/* NS-171 CN-220 */
+static void pause_and_unpause_take_what_runs(void **state)
+{
+	struct plan_rig *rig = *state;
+
+	plan_rig_node(rig, "a", "c", NODE_WORKER, NODE_RUNNING, 1);
+	plan_rig_node(rig, "b", "c", NODE_WORKER, NODE_PAUSED, 2);
+	plan_rig_node(rig, "z", "c", NODE_WORKER, NODE_STOPPED, 3);
+	plan_act(rig, CLUSTER_PAUSE, true, "pause/a\n");
+	plan_act(rig, CLUSTER_UNPAUSE, true,
+		 "unpause/a\n"
+		 "thaw/b\n"
+		 "unpause/b <- thaw/b\n");
+}
+
+/* CN-260: who passes calls on has no workloads; and who is gone gets none. */
+static void the_balancer_is_not_paused_but_told_who_is_left(void **state)
+{
+	struct plan_rig *rig = *state;
+	struct node_list gone = { 0 };
+	cleanup_with(plan) struct plan plan = { 0 };
+	struct err err;
+
+	plan_rig_node(rig, "cp1", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	plan_rig_node(rig, "cp2", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 2);
+	plan_rig_node(rig, "lb", "c", NODE_LOAD_BALANCER, NODE_RUNNING, 3);
+	plan_act(rig, CLUSTER_PAUSE, true, "pause/cp1\npause/cp2\n");
+	rig->ctx.others = &rig->found.nodes;
+	gone.items = rig->found.nodes.items; /* cp1 alone */
+	gone.count = 1;
+	assert_int_equal(cluster_plan_act(&rig->ctx, CLUSTER_DELETE, &gone, false, &plan, &err), 0);
+	assert_string_equal(plan.steps[0]->id, "balancer/lb");
+	assert_true(plan.steps[0]->best_effort);
+	assert_int_equal(plan.steps[0]->backends.count, 1);
+	assert_int_equal(strncmp(plan.steps[0]->backends.items[0], "cp2=", 4), 0);
+}
+
+static void workers_are_not_left_without_a_control_plane(void **state)
+{
+	struct plan_rig *rig = *state;
+	struct node_list gone = { 0 };
+	struct plan plan;
+	struct err err;
+
+	plan_rig_node(rig, "cp", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	plan_rig_node(rig, "w", "c", NODE_WORKER, NODE_RUNNING, 2);
+	rig->ctx.others = &rig->found.nodes;
+	gone.items = rig->found.nodes.items;
+	gone.count = 1;
+	assert_int_equal(cluster_plan_act(&rig->ctx, CLUSTER_DELETE, &gone, false, &plan, &err),
+			 -1);
+	assert_string_equal(err.reason, "LAST_CONTROL_PLANE");
+	gone.count = 2;
+	plan_act(rig, CLUSTER_DELETE, false,
+		 "unpause/cp\n"
+		 "delete/cp <- unpause/cp\n"
+		 "directory-delete/cp <- delete/cp\n"
+		 "unpause/w\n"
+		 "delete/w <- unpause/w\n"
+		 "directory-delete/w <- delete/w\n");
+}
+
+static void nothing_that_runs_cannot_be_paused(void **state)
+{
+	struct plan_rig *rig = *state;
+	struct plan plan;
+	struct err err;
+
+	plan_rig_node(rig, "z", "c", NODE_WORKER, NODE_STOPPED, 1);
+	assert_int_equal(cluster_plan_act(&rig->ctx, CLUSTER_PAUSE, &rig->found.nodes, true, &plan,
+					  &err),
+			 -1);
+	assert_int_equal(err.code, ERR_FAILED_PRECONDITION);
+	assert_string_equal(err.reason, "NODE_NOT_RUNNING");
 }
 
 static void start_makes_the_run_directory_again(void **state)
@@ -290,9 +406,13 @@ static void delete_takes_everything_also_of_a_cluster_without_nodes(void **state
 
 	plan_act(rig, CLUSTER_DELETE, true, "network-delete\ndirectory-delete\n");
 	plan_rig_node(rig, "a", "c", NODE_WORKER, NODE_RUNNING, 1);
-	plan_act(rig, CLUSTER_DELETE, false, "delete/a\ndirectory-delete/a <- delete/a\n");
+	plan_act(rig, CLUSTER_DELETE, false,
+		 "unpause/a\n"
+		 "delete/a <- unpause/a\n"
+		 "directory-delete/a <- delete/a\n");
 	plan_act(rig, CLUSTER_DELETE, true,
-		 "delete/a\n"
+		 "unpause/a\n"
+		 "delete/a <- unpause/a\n"
 		 "directory-delete/a <- delete/a\n"
 		 "network-delete <- delete/a\n"
 		 "directory-delete <- delete/a\n");
@@ -332,6 +452,12 @@ int main(void)
 		RIGGED(node_cannot_be_added_to_nothing),
 		RIGGED(stop_is_quiesce_then_engine_workers_first),
 		RIGGED(stopped_nodes_are_not_stopped_again),
+		RIGGED(the_balancer_stops_last),
+		RIGGED(what_is_frozen_is_thawed_first),
+		RIGGED(pause_and_unpause_take_what_runs),
+		RIGGED(nothing_that_runs_cannot_be_paused),
+		RIGGED(the_balancer_is_not_paused_but_told_who_is_left),
+		RIGGED(workers_are_not_left_without_a_control_plane),
 		RIGGED(start_makes_the_run_directory_again),
 		RIGGED(delete_takes_everything_also_of_a_cluster_without_nodes),
 		RIGGED(control_planes_publish_their_api_server),

@@ -104,6 +104,7 @@ static void node_is_asked_for_word_by_word(void **state)
 		"--volume=/lib/modules:/lib/modules:ro | "
 		"--volume=/var/lib/berth/nodes/c-worker:/run/berth | --network=c | "
 		"--ip=192.168.49.3 | --env=BERTH_CLUSTER=c | --env=BERTH_NODE=c-worker | "
+		"--env=BERTH_ROLE=worker | "
 		"--env=container=docker | --label=io.berth.cluster=c | "
 		"--label=io.berth.node=c-worker | --label=io.berth.role=worker | "
 		"--label=io.berth.index=2 | --label=io.berth.ip=192.168.49.3 | "

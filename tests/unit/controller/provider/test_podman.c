@@ -69,6 +69,7 @@ static void plain_host_gets_the_whole_list_in_order(void **state)
 		       "--volume=/lib/modules:/lib/modules:ro | "
 		       "--volume=/var/lib/berth/nodes/c-worker:/run/berth | --network=c | "
 		       "--ip=192.168.49.3 | --env=BERTH_CLUSTER=c | --env=BERTH_NODE=c-worker | "
+		       "--env=BERTH_ROLE=worker | "
 		       "--env=container=podman | --label=io.berth.cluster=c | "
 		       "--label=io.berth.node=c-worker | "
 		       "--label=io.berth.role=worker | --label=io.berth.index=2 | "
@@ -204,10 +205,11 @@ static void environment_is_sorted(void **state)
 	spec.env = &env;
 	spec.role = NODE_CONTROL_PLANE;
 	words = create_words(&control_plain_host, &spec);
-	assert_non_null(strstr(words, " | --env=ALPHA=2 | --env=BERTH_CLUSTER=c | "
-				      "--env=BERTH_NODE=c-worker | "
-				      "--env=KUBECONFIG=/etc/kubernetes/admin.conf | --env=ZED=1 | "
-				      "--env=container=podman | --label="));
+	assert_non_null(strstr(words,
+			       " | --env=ALPHA=2 | --env=BERTH_CLUSTER=c | "
+			       "--env=BERTH_NODE=c-worker | --env=BERTH_ROLE=control-plane | "
+			       "--env=KUBECONFIG=/etc/kubernetes/admin.conf | --env=ZED=1 | "
+			       "--env=container=podman | --label="));
 	free(words);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/support/runtime.h"
 
 #include "cri/v1/runtime.pb-c.h"
+#include "cri/v1/tasks.pb-c.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -595,6 +596,128 @@ static void a_stop_carries_its_grace(void **state)
 	protobuf_c_message_free_unpacked(&req->base, NULL);
 }
 
+/* NS-067: a frozen container would not hear it. */
+static void a_stop_thaws_first(void **state)
+{
+	struct stage *s = *state;
+
+	assert_int_equal(rt_stop(s->rig, "c1", 7, 500), ERR_OK);
+	assert_int_equal(s->asked_count, 2);
+	assert_string_equal(s->asked[0], "Resume");
+	assert_string_equal(s->asked[1], "StopContainer");
+	assert_non_null(strstr(h2_server_headers(s->server), "StopContainer"));
+}
+
+static void can_task(struct stage *s, Containerd__Services__Tasks__V1__TaskStatus status)
+{
+	Containerd__Services__Tasks__V1__GetTaskResponse got =
+		CONTAINERD__SERVICES__TASKS__V1__GET_TASK_RESPONSE__INIT;
+	Containerd__Services__Tasks__V1__ListTasksResponse listed =
+		CONTAINERD__SERVICES__TASKS__V1__LIST_TASKS_RESPONSE__INIT;
+	Containerd__Services__Tasks__V1__TaskProcess task =
+		CONTAINERD__SERVICES__TASKS__V1__TASK_PROCESS__INIT;
+	Containerd__Services__Tasks__V1__TaskProcess *all[] = { &task };
+
+	task.id = (char *)"c1";
+	task.status = status;
+	got.process = &task;
+	listed.tasks = all;
+	listed.n_tasks = 1;
+	can(s, "Get", &got.base);
+	can(s, "List", &listed.base);
+}
+
+static enum err_code set_paused(struct stage *s, bool paused)
+{
+	struct rt_answer *a = &s->rig->answer;
+
+	memset(a, 0, sizeof(*a));
+	if (paused)
+		runtime_pause_container(s->rig->rt, "c1", deadline_in_ms(500), rt_done, a);
+	else
+		runtime_unpause_container(s->rig->rt, "c1", deadline_in_ms(500), rt_done, a);
+	rt_wait(s->rig, a, 1000);
+	return a->err.code;
+}
+
+static size_t list_paused(struct stage *s)
+{
+	struct rt_answer *a = &s->rig->answer;
+
+	memset(a, 0, sizeof(*a));
+	runtime_list_paused(s->rig->rt, deadline_in_ms(500), rt_containers, a);
+	rt_wait(s->rig, a, 1000);
+	return a->item_count;
+}
+
+/* NS-065 */
+static void pausing_is_containerds_task_service(void **state)
+{
+	struct stage *s = *state;
+
+	assert_int_equal(set_paused(s, true), ERR_OK);
+	assert_string_equal(h2_server_path(s->server), "/containerd.services.tasks.v1.Tasks/Pause");
+	assert_int_equal(set_paused(s, false), ERR_OK);
+	assert_string_equal(s->asked[1], "Resume");
+}
+
+/* NS-066: what the task is decides, not the complaint. */
+static void pausing_a_paused_one_is_success(void **state)
+{
+	static const enum h2_act plan[] = { H2_ERROR, H2_ANSWER };
+	struct stage *s = *state;
+
+	can_task(s, CONTAINERD__SERVICES__TASKS__V1__TASK_STATUS__TASK_PAUSED);
+	h2_server_error_text(s->server, "cannot pause a paused container");
+	h2_server_plan(s->server, plan, 2);
+	assert_int_equal(set_paused(s, true), ERR_OK);
+	h2_server_plan(s->server, plan, 2);
+	assert_int_equal(set_paused(s, false), ERR_UNKNOWN);
+}
+
+static void what_does_not_run_cannot_be_paused(void **state)
+{
+	static const enum h2_act plan[] = { H2_ERROR, H2_ANSWER };
+	struct stage *s = *state;
+
+	can_task(s, CONTAINERD__SERVICES__TASKS__V1__TASK_STATUS__TASK_STOPPED);
+	h2_server_error_text(s->server, "no");
+	h2_server_plan(s->server, plan, 2);
+	assert_int_equal(set_paused(s, true), ERR_FAILED_PRECONDITION);
+	assert_string_equal(s->rig->answer.err.reason, "CONTAINER_NOT_RUNNING");
+}
+
+/* NS-065: CRI-O has no such service. */
+static void a_runtime_that_cannot_pause_says_so(void **state)
+{
+	static const enum h2_act plan[] = { H2_UNIMPLEMENTED };
+	struct stage *s = *state;
+
+	h2_server_plan(s->server, plan, 1);
+	assert_int_equal(set_paused(s, true), ERR_UNIMPLEMENTED);
+	assert_string_equal(s->rig->answer.err.reason, "PAUSE_UNSUPPORTED");
+}
+
+/* NS-058 */
+static void paused_ones_are_found(void **state)
+{
+	struct stage *s = *state;
+
+	can_task(s, CONTAINERD__SERVICES__TASKS__V1__TASK_STATUS__TASK_PAUSED);
+	assert_int_equal(list_paused(s), 1);
+	assert_string_equal(s->rig->answer.items[0].id, "c1");
+	assert_int_equal(s->rig->answer.items[0].state, RUNTIME_PAUSED);
+}
+
+static void running_ones_are_not_paused(void **state)
+{
+	struct stage *s = *state;
+
+	can_task(s, CONTAINERD__SERVICES__TASKS__V1__TASK_STATUS__TASK_RUNNING);
+	assert_int_equal(list_paused(s), 0);
+	assert_int_equal(s->rig->answer.err.code, ERR_OK);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void)
@@ -618,6 +741,13 @@ int main(void)
 		TEST(a_sandbox_request_is_carried_whole),
 		TEST(a_container_request_is_carried_whole),
 		TEST(a_stop_carries_its_grace),
+		TEST(a_stop_thaws_first),
+		TEST(pausing_is_containerds_task_service),
+		TEST(pausing_a_paused_one_is_success),
+		TEST(what_does_not_run_cannot_be_paused),
+		TEST(a_runtime_that_cannot_pause_says_so),
+		TEST(paused_ones_are_found),
+		TEST(running_ones_are_not_paused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

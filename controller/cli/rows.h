@@ -1,0 +1,24 @@
+#pragma once
+/*
+ * What agents have, as rows: for the lists of `get`, for `describe` and for the support bundle.
+ */
+#include "controller/cli/invocation.h"
+#include "controller/cli/nodes.h"
+
+#include <json-c/json.h>
+
+/* What is asked for. Borrowed. */
+struct rows_request {
+	struct invocation *inv;
+	const struct strv *names; /* only these; NULL or empty: all */
+	const char *namespace;    /* of pods; NULL: all */
+	bool sandboxes;
+	bool details; /* of containers: what costs a call each */
+};
+
+/* Each is a node_fn for nodes_ask(), with a 'struct rows_request' as its argument; the fields are those
+ * of cli.md section 3. */
+int container_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
+int pod_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
+int unit_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
+int health_rows(struct node *node, void *request, struct json_object *rows, struct err *err);

@@ -1,0 +1,171 @@
+/* Pause, describe and the support bundle from the command line, against a real agent with fake backends. */
+#include "tests/support/cli.h"
+#include "tests/support/cli_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static const char pod_yaml[] = "apiVersion: v1\n"
+			       "kind: Pod\n"
+			       "metadata: {name: web}\n"
+			       "spec: {containers: [{name: c, image: i}]}\n";
+
+static int set_up(void **state)
+{
+	const struct cli_rig *rig;
+
+	if (cli_rig_setup(state) < 0)
+		return -1;
+	rig = *state;
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	setenv("BERTH_PROVIDER", "fake", 1);
+	cli_rig_engine_has(rig, "loop-w1", rig->run_dir, "running");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	unsetenv("BERTH_FAKE_AGENTS");
+	unsetenv("BERTH_PROVIDER");
+	return cli_rig_teardown(state);
+}
+
+static void apply_pod(const struct cli_rig *rig)
+{
+	char path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/pod.yaml", rig->dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(pod_yaml, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	cli_expect(0, "", "", "stop", "unit", "kubelet", "-N", "loop-w1", NULL);
+	cli_expect(0, "pod/web created\n", "", "apply", "-f", path, "-N", "loop-w1", "--wait",
+		   NULL);
+}
+
+/* NS-170 NS-172 NS-058 NS-195: and what cannot be changed meanwhile says how to go on. */
+static void a_paused_node_says_so_everywhere(void **state)
+{
+	apply_pod(*state);
+	cli_expect(0, "node/loop-w1 paused\n", "", "pause", "node", "loop-w1", NULL);
+	cli_expect(0, "paused", "", "get", "nodes", "loop-w1", NULL);
+	cli_expect(0, "paused", "", "get", "containers", "-N", "loop-w1", NULL);
+	cli_expect(0, "node/loop-w1 paused\n", "", "pause", "node", "loop-w1", NULL);
+	cli_expect(4, "", "berth unpause node", "delete", "pod", "web", "-N", "loop-w1", NULL);
+	cli_expect(0, "cluster/loop unpaused\n", "", "unpause", "cluster", "loop", NULL);
+	cli_expect(0, "running", "", "get", "containers", "-N", "loop-w1", NULL);
+	cli_expect(0, "cluster/loop unpaused\n", "", "unpause", "cluster", "loop", NULL);
+}
+
+/* NS-065 */
+static void single_containers_are_paused_by_id(void **state)
+{
+	struct json_object *rows;
+	char id[80];
+
+	apply_pod(*state);
+	rows = cli_rows(cli_run("get", "containers", "-N", "loop-w1", "-o", "json", NULL));
+	snprintf(id, sizeof(id), "%s", cli_text(cli_find(rows, "name", "c"), "id"));
+	json_object_put(rows);
+	id[12] = '\0';
+	cli_expect(0, " paused on loop-w1\n", "", "pause", "container", id, "-N", "loop-w1", NULL);
+	cli_expect(0, "paused", "", "get", "containers", "-N", "loop-w1", NULL);
+	cli_expect(0, " unpaused on loop-w1\n", "", "unpause", "container", id, "-N", "loop-w1",
+		   NULL);
+	cli_expect(0, "absent", "", "pause", "container", "feed", "-N", "loop-w1", NULL);
+}
+
+static void a_pause_that_fails_is_exit_code_1_or_worse(void **state)
+{
+	struct cli_output output;
+
+	cli_rig_touch(*state, "down");
+	output = cli_run("pause", "node", "loop-w1", NULL);
+	assert_int_not_equal(output.exit_code, 0);
+	assert_non_null(strstr(output.errs, "loop-w1"));
+	assert_null(strstr(output.out, "paused"));
+	cli_release(&output);
+}
+
+static void describe_tells_everything_about_one(void **state)
+{
+	struct json_object *rows, *row;
+
+	apply_pod(*state);
+	cli_expect(0, "phase: Running", "", "describe", "pod", "web", "-N", "loop-w1", NULL);
+	cli_expect(0, "pod: web", "", "describe", "container", "c", "-N", "loop-w1", NULL);
+	cli_expect(3, "", "no pod 'nope'", "describe", "pod", "nope", "-N", "loop-w1", NULL);
+	rows = cli_rows(cli_run("describe", "node", "loop-w1", "-o", "json", NULL));
+	row = cli_find(rows, "name", "loop-w1");
+	assert_int_equal(json_object_array_length(json_object_object_get(row, "pods")), 1);
+	assert_true(json_object_array_length(json_object_object_get(row, "units")) > 0);
+	cli_find(json_object_object_get(row, "containers"), "kind", "sandbox");
+	json_object_put(rows);
+}
+
+static char *read_file(const char *dir, const char *name)
+{
+	char path[192], *text = calloc(1, 65536);
+	FILE *file;
+
+	assert_non_null(text);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "r");
+	if (!file)
+		fail_msg("no '%s'", path);
+	assert_true(fread(text, 1, 65535, file) > 0);
+	fclose(file);
+	return text;
+}
+
+/* CN-250 CN-252: what cannot be had (the fake engine tells nothing) is told and keeps nothing else. */
+static void a_bundle_holds_what_can_be_had(void **state)
+{
+	const struct cli_rig *rig = *state;
+	char dir[96], *text;
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%s/bundle", rig->dir);
+	apply_pod(rig);
+	cli_expect(0, dir, "errors.txt", "export", "logs", dir, "--name", "loop", NULL);
+	assert_int_equal(stat(dir, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
+	text = read_file(dir, "errors.txt");
+	assert_non_null(strstr(text, "loop-w1/inspect.json"));
+	free(text);
+	text = read_file(dir, "loop-w1/pods.json");
+	assert_non_null(strstr(text, "\"web\""));
+	free(text);
+	text = read_file(dir, "loop-w1/health.json");
+	assert_non_null(strstr(text, "\"parts\""));
+	free(text);
+	free(read_file(dir, "loop-w1/units.json"));
+	free(read_file(dir, "loop-w1/containers.json"));
+	free(read_file(dir, "berth-version.txt"));
+}
+
+#define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_paused_node_says_so_everywhere),
+		T(single_containers_are_paused_by_id),
+		T(a_pause_that_fails_is_exit_code_1_or_worse),
+		T(describe_tells_everything_about_one),
+		T(a_bundle_holds_what_can_be_had),
+	};
+
+	return cmocka_run_group_tests_name("cli life", tests, NULL, NULL);
+}
