@@ -16,7 +16,6 @@
 #include "node/v1/units.pb-c.h"
 
 /* Each is the last thing in its service's file. */
-extern Berth__Node__V1__LoadBalancers_Service balancer_service;
 extern Berth__Node__V1__Containers_Service containers_service;
 extern Berth__Node__V1__Events_Service events_service;
 extern Berth__Node__V1__Exec_Service exec_service;
@@ -25,6 +24,7 @@ extern Berth__Node__V1__Forward_Service forward_service;
 extern Berth__Node__V1__Health_Service health_service;
 extern Berth__Node__V1__Images_Service images_service;
 extern Berth__Node__V1__Lifecycle_Service lifecycle_service;
+extern Berth__Node__V1__LoadBalancers_Service balancer_service;
 extern Berth__Node__V1__Logs_Service logs_service;
 extern Berth__Node__V1__Pods_Service pods_service;
 extern Berth__Node__V1__Processes_Service processes_service;
