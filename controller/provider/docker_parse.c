@@ -18,16 +18,18 @@ static int parse_line(const char *line, size_t len, struct strv *ids, struct str
 {
 	struct json_object *json;
 	const char *id;
+	bool has_id;
 
 	if (oci_json_parse(line, len, json_type_object, &json, err) < 0)
 		return -1;
 	id = oci_json_text(json, "ID");
-	if (says_ours(oci_json_text(json, "Labels")) && *id)
+	has_id = *id;
+	if (says_ours(oci_json_text(json, "Labels")) && has_id)
 		strv_add(ids, id);
 	else
 		strv_add(foreign, oci_json_text(json, "Names"));
 	json_object_put(json);
-	return *id ? 0 : oci_garbled("a container has no id", err);
+	return has_id ? 0 : oci_garbled("a container has no id", err);
 }
 
 int docker_parse_list(const char *text, struct strv *ids, struct strv *foreign, struct err *err)
