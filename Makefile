@@ -16,6 +16,7 @@ BINDIR  ?= $(PREFIX)/bin
 SHAREDIR ?= $(PREFIX)/share/berth
 SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 
 PKG_CONFIG ?= pkg-config
 PROTOC_C   ?= protoc-c
@@ -148,9 +149,10 @@ install-images: all ## installs what `berth build node-image` builds from
 	install -m 0755 $(BUILD)/berthd $(helpers) $(DESTDIR)$(SHAREDIR)/
 
 .PHONY: install-agent
-install-agent: $(BUILD)/berthd $(helpers) ## installs berthd and its unit, for a node of your own
+install-agent: $(BUILD)/berthd $(helpers) ## installs berthd, its helpers and units, for a node of your own
 	install -D -m 0755 -t $(DESTDIR)$(SBINDIR) $(BUILD)/berthd $(helpers)
-	install -D -m 0644 agent/systemd/berthd.service $(DESTDIR)$(UNITDIR)/berthd.service
+	install -D -m 0644 -t $(DESTDIR)$(UNITDIR) $(wildcard agent/systemd/*.service agent/systemd/*.socket agent/systemd/*.path)
+	install -D -m 0644 agent/systemd/berthd-front.sysusers $(DESTDIR)$(SYSUSERSDIR)/berthd-front.conf
 
 .PHONY: format
 format: ## lays the sources out as .clang-format says

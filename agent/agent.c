@@ -84,6 +84,8 @@ static int open_backends(struct agent *agent, struct err *err)
 		      err) < 0 ||
 	    streams_open(agent->loop, &agent->streams, err) < 0)
 		return -1;
+	if (config->stream_idle_ms > 0)
+		streams_set_idle(agent->streams, config->stream_idle_ms);
 	pods_set_frozen(agent->pods, freeze_is_on(config->private_dir));
 	return monitor_open(agent, &agent->monitor, err);
 }

@@ -29,6 +29,7 @@ struct agent_config {
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
 	const char *front_user;      /* who may use the front's sockets: berthd-front */
 	const char *front_dir;       /* where they are: /run/berthd-front */
+	int64_t stream_idle_ms;      /* 0: STREAM_IDLE_MS; for tests */
 };
 
 /* The doors for the front, one a role: who comes in there has it. */

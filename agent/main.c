@@ -7,11 +7,13 @@
 #include "agent/agent.h"
 #include "agent/ask/probe.h"
 #include "agent/gate/relay.h"
+#include "agent/streams/stream.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 #include "shared/base/log.h"
+#include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <fcntl.h>
@@ -98,6 +100,10 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'F':
 		config->front_dir = value;
 		return 0;
+	case 'i':
+		if (parse_int(value, 1, STREAM_IDLE_MS, &config->stream_idle_ms))
+			return 0;
+		return usage_error("not a number of milliseconds:", value);
 	case 'v':
 		log_set_level(log_get_level() + 1);
 		return 0;
@@ -118,6 +124,7 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "cluster", required_argument, NULL, 'c' },
 		{ "front-user", required_argument, NULL, 'f' },
 		{ "front-dir", required_argument, NULL, 'F' },
+		{ "stream-idle", required_argument, NULL, 'i' }, /* for tests; not in the help */
 		{ 0 },
 	};
 	int option, rc;

@@ -63,14 +63,14 @@ fuzz-smoke: ## the same for 5 seconds each
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
-	unit/controller/cluster/test_prepare unit/controller/exec/test_exec
+	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec
 
 .PHONY: tests threaded-tests e2e test check check-sanitized bench check-source
-threaded-tests: $(BUILD)/berthd $(BUILD)/berth $(threaded:%=$(BUILD)/tests/%)
+threaded-tests: $(BUILD)/berthd $(BUILD)/berth $(helpers) $(threaded:%=$(BUILD)/tests/%)
 
 tests: all $(unit_bin) $(loop_bin) $(e2e_bin) $(bench_bin)
 
-check: $(unit_bin) $(loop_bin) $(BUILD)/berthd $(BUILD)/berth ## unit and loop tests: no engine needed
+check: $(unit_bin) $(loop_bin) $(BUILD)/berthd $(BUILD)/berth $(helpers) ## unit and loop tests: no engine needed
 	@tests/run --title='unit ($(BUILD))' $(filter-out %/test_cri_real %/test_unit_systemd,$(unit_bin)) \
 		--title='loop ($(BUILD))' $(loop_bin)
 

@@ -63,7 +63,6 @@ void probe_free(struct probe *probe)
 	free(probe->reply);
 	free(probe);
 }
-DEFINE_CLEANUP(probe, struct probe *, probe_free)
 
 /* The last thing to do with the probe: 'done' may free it. */
 static void finish(struct probe *probe, const ProtobufCMessage *reply, const struct err *err)

@@ -4,6 +4,7 @@
  * request, framed reply, all on the loop and without nng. The watchdog pings with it, `berthd check` and
  * the front ask with it.
  */
+#include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 
@@ -22,6 +23,7 @@ int probe_new(struct sd_event *loop, const char *socket_path, struct probe **ret
 	      struct err *err);
 /* Ends a call without its 'done'. NULL is fine. */
 void probe_free(struct probe *probe);
+DEFINE_CLEANUP(probe, struct probe *, probe_free)
 
 /* One call of a method whose request is empty; one that is still under way ends without its 'done'. It
  * goes over the connection of the call before, if that went well and is still there, unless 'fresh'.

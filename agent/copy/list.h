@@ -9,8 +9,8 @@
 
 #define LIST_DEPTH_MAX 64
 /* Records, and bytes of them: what fits into one reply (shared/wire/wire.h). */
-#define LIST_MAX       4000
-#define LIST_BYTES_MAX ((size_t)512 * 1024)
+#define LIST_MAX       2000
+#define LIST_BYTES_MAX ((size_t)256 * 1024)
 
 /* 'path' itself is "." and followed when it is a link that leads somewhere. 'depth' 0: only it and
  * what is in it. What cannot be looked at has its reason. ERR_NOT_FOUND: there is no 'path'. */

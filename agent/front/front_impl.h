@@ -58,8 +58,8 @@ struct front {
 	sd_event_source *listen_source;
 	sd_event_source *timer; /* for the first session that is due, or for the end of all */
 	struct session *sessions;
-	struct http *http;   /* NULL: that door is closed */
-	int64_t quiet_at_ms; /* when the last connection ended */
+	struct http *http;           /* NULL: that door is closed */
+	_Atomic int64_t quiet_at_ms; /* when the last connection ended */
 };
 
 /* Begins with an accepted socket, which is the session's from here on, also on failure. */
@@ -71,7 +71,7 @@ void session_due(struct session *s);
 /* Some state of some session has changed: the timer is set to the first that is due. */
 void front_arm(struct front *front);
 
-/* Serves the loop on a listening socket, which is taken. */
+/* Serves a listening socket, which is taken, by a thread of its own. */
 int http_open(struct front *front, int fd, struct http **ret_http, struct err *err);
 void http_close(struct http *http);
 /* Connections now. */

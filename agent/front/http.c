@@ -1,6 +1,7 @@
 /*
- * /healthz, /readyz and /metrics for probes and scrapers on the node's loopback. libmicrohttpd parses;
- * each request becomes one call to the agent, and waits suspended for its answer.
+ * /healthz, /readyz and /metrics for probes and scrapers on the node's loopback. libmicrohttpd parses, in
+ * a thread of its own that polls: its epoll forgets an end of stream that comes together with a request
+ * (0.9.75). Each request becomes one call to the agent, which answers from memory.
  */
 #include "agent/ask/probe.h"
 #include "agent/front/front_impl.h"
@@ -8,36 +9,28 @@
 #include "shared/base/deadline.h"
 #include "shared/base/text.h"
 
+#include <fcntl.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
-#include <utlist.h>
 
-#define ANSWER_MS        2000
+#define ANSWER_MS        1000
 #define CONNECTIONS_MAX  16
 #define CONNECTION_BYTES ((size_t)16 * 1024)
-#define CONNECTION_S     10
+#define CONNECTION_S     5
+#define STACK_BYTES      ((size_t)256 * 1024)
 
 struct http {
 	struct front *front;
 	struct MHD_Daemon *daemon;
-	sd_event_source *io;
-	sd_event_source *timer;
-	struct request *requests;
 };
 
-struct page;
-
-struct request {
-	struct http *http;
-	struct request *prev, *next;
-	struct MHD_Connection *connection;
+/* What is to be sent. */
+struct answer {
 	const struct page *page;
-	struct probe *probe; /* NULL once there is an answer */
-	bool suspended;
-	bool answered;
+	bool over;
 	unsigned status;
 	struct text body;
 };
@@ -47,7 +40,7 @@ struct page {
 	const char *path;
 	const char *method;
 	const char *type;
-	void (*write)(struct request *r, const ProtobufCMessage *reply);
+	void (*write)(struct answer *a, const ProtobufCMessage *reply);
 };
 
 /* --- pages ------------------------------------------------------------------------------------------ */
@@ -59,36 +52,36 @@ static const char *state_name(int state)
 	return (size_t)state < ARRAY_LEN(names) ? names[state] : names[0];
 }
 
-static void write_parts(struct request *r, const Berth__Node__V1__HealthReply *health, bool good)
+static void write_parts(struct answer *a, const Berth__Node__V1__HealthReply *health, bool good)
 {
-	r->status = good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-	text_add(&r->body, good ? "ok\n" : "failed\n");
+	a->status = good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+	text_add(&a->body, good ? "ok\n" : "failed\n");
 	for (size_t i = 0; i < health->n_parts; i++) {
 		const Berth__Node__V1__HealthPart *part = health->parts[i];
 
-		text_addf(&r->body, "%-8s %-8s %s\n", part->name, state_name((int)part->state),
+		text_addf(&a->body, "%-8s %-8s %s\n", part->name, state_name((int)part->state),
 			  part->message);
 	}
 }
 
-static void write_healthz(struct request *r, const ProtobufCMessage *reply)
+static void write_healthz(struct answer *a, const ProtobufCMessage *reply)
 {
 	const Berth__Node__V1__HealthReply *health = (const Berth__Node__V1__HealthReply *)reply;
 
-	write_parts(r, health, health->healthy);
+	write_parts(a, health, health->healthy);
 }
 
-static void write_readyz(struct request *r, const ProtobufCMessage *reply)
+static void write_readyz(struct answer *a, const ProtobufCMessage *reply)
 {
 	const Berth__Node__V1__HealthReply *health = (const Berth__Node__V1__HealthReply *)reply;
 
-	write_parts(r, health, health->ready);
+	write_parts(a, health, health->ready);
 }
 
-static void write_metrics(struct request *r, const ProtobufCMessage *reply)
+static void write_metrics(struct answer *a, const ProtobufCMessage *reply)
 {
-	r->status = MHD_HTTP_OK;
-	text_add(&r->body, ((const Berth__Node__V1__HealthMetricsReply *)reply)->text);
+	a->status = MHD_HTTP_OK;
+	text_add(&a->body, ((const Berth__Node__V1__HealthMetricsReply *)reply)->text);
 }
 
 static const struct page pages[] = {
@@ -128,139 +121,97 @@ static enum MHD_Result send_text(struct MHD_Connection *connection, unsigned sta
 /* probe_fn */
 static void on_answer(void *arg, const ProtobufCMessage *reply, const struct err *err)
 {
-	struct request *r = arg;
+	struct answer *a = arg;
 
-	r->answered = true;
+	a->over = true;
 	if (err) {
-		r->status = MHD_HTTP_SERVICE_UNAVAILABLE;
-		text_addf(&r->body, "%s\n", err->msg);
+		a->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+		text_addf(&a->body, "%s\n", err->msg);
 	} else {
-		r->page->write(r, reply);
+		a->page->write(a, reply);
 	}
-	if (r->suspended)
-		MHD_resume_connection(r->connection);
-	r->suspended = false;
 }
 
-/* Whatever happens there is an answer; it may come later. */
-static void ask(struct request *r)
+static int ask_by(sd_event *loop, const char *socket, struct answer *a, struct err *err)
 {
+	cleanup_with(probe) struct probe *probe = NULL;
 	struct deadline by = deadline_in_ms(ANSWER_MS);
-	struct front *front = r->http->front;
-	cleanup_free char *socket =
-		text_format("%s/%s.sock", front->config.gate_dir, method_role_name(ROLE_READ));
+
+	if (probe_new(loop, socket, &probe, err) < 0 ||
+	    probe_ask(probe, &berth__node__v1__health__descriptor, a->page->method, by, true,
+		      on_answer, a, err) < 0)
+		return -1;
+	while (!a->over) {
+		int rc = sd_event_run(loop, UINT64_MAX);
+
+		if (rc < 0)
+			return err_set(err, ERR_INTERNAL, -rc, "run the event loop");
+	}
+	return 0;
+}
+
+/* On a loop of this thread's own; whatever happens there is an answer. */
+static void ask(const struct http *http, struct answer *a)
+{
+	cleanup_free char *socket = text_format("%s/%s.sock", http->front->config.gate_dir,
+						method_role_name(ROLE_READ));
+	sd_event *loop = NULL;
 	struct err err;
+	int rc = sd_event_new(&loop);
 
-	if (!socket)
-		err_oom(&err);
-	else if (probe_new(front->loop, socket, &r->probe, &err) == 0 &&
-		 probe_ask(r->probe, &berth__node__v1__health__descriptor, r->page->method, by,
-			   true, on_answer, r, &err) == 0)
-		return;
-	on_answer(r, NULL, &err);
+	if (rc < 0)
+		rc = err_set(&err, ERR_INTERNAL, -rc, "make an event loop");
+	else if (!socket)
+		rc = err_oom(&err);
+	else
+		rc = ask_by(loop, socket, a, &err);
+	sd_event_unref(loop);
+	if (rc < 0)
+		on_answer(a, NULL, &err);
 }
 
-static struct request *request_new(struct http *http, struct MHD_Connection *connection)
-{
-	struct request *r = calloc(1, sizeof(*r));
-
-	if (!r)
-		return NULL;
-	r->http = http;
-	r->connection = connection;
-	DL_APPEND(http->requests, r);
-	return r;
-}
-
-static void request_free(struct request *r)
-{
-	DL_DELETE(r->http->requests, r);
-	probe_free(r->probe);
-	text_release(&r->body);
-	free(r);
-}
-
-/* Called when the head of a request has come, and again when it is whole or has been resumed. */
+/* Called when the head of a request has come, for each piece of its body, and when it is whole. */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *data,
 				  size_t *data_size, void **state)
 {
 	static const char plain[] = "text/plain; charset=utf-8";
-	struct request *r = *state;
+	struct answer a = { 0 };
+	enum MHD_Result result;
 
 	(void)version;
 	(void)data;
-	if (!r) {
-		*state = request_new(arg, connection);
-		return *state ? MHD_YES : MHD_NO;
-	}
-	if (*data_size) { /* nothing here reads a body */
+	if (!*state || *data_size) {
+		*state = arg; /* any mark will do */
 		*data_size = 0;
 		return MHD_YES;
 	}
-	if (r->answered)
-		return send_text(connection, r->status, r->page->type, text_str(&r->body));
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return send_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, plain,
 				 "only GET is answered here\n");
-	r->page = find_page(url);
-	if (!r->page)
+	a.page = find_page(url);
+	if (!a.page)
 		return send_text(connection, MHD_HTTP_NOT_FOUND, plain,
 				 "there are /healthz, /readyz and /metrics\n");
-	ask(r);
-	if (r->answered)
-		return send_text(connection, r->status, r->page->type, text_str(&r->body));
-	r->suspended = true;
-	MHD_suspend_connection(connection);
-	return MHD_YES;
+	ask(arg, &a);
+	result = send_text(connection, a.status, a.page->type, text_str(&a.body));
+	text_release(&a.body);
+	return result;
 }
 
+/* The front stays while somebody asks now and again. */
 static void on_completed(void *arg, struct MHD_Connection *connection, void **state,
 			 enum MHD_RequestTerminationCode code)
 {
-	(void)arg;
+	struct http *http = arg;
+
 	(void)connection;
+	(void)state;
 	(void)code;
-	if (*state)
-		request_free(*state);
-	*state = NULL;
+	atomic_store(&http->front->quiet_at_ms, clock_now_ms());
 }
 
 /* --- life ------------------------------------------------------------------------------------------- */
-
-static void run(struct http *http)
-{
-	MHD_UNSIGNED_LONG_LONG ms;
-
-	MHD_run(http->daemon);
-	http->front->quiet_at_ms = clock_now_ms();
-	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES) {
-		sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
-		return;
-	}
-	sd_event_source_set_time_relative(http->timer, ms * 1000);
-	sd_event_source_set_enabled(http->timer, SD_EVENT_ONESHOT);
-}
-
-static int on_io(sd_event_source *source, int fd, uint32_t events, void *arg)
-{
-	struct http *http = arg;
-
-	(void)source;
-	(void)fd;
-	(void)events;
-	run(http);
-	front_arm(http->front);
-	return 0;
-}
-
-static int on_http_timer(sd_event_source *source, uint64_t usec, void *arg)
-{
-	(void)source;
-	(void)usec;
-	run(arg);
-	return 0;
-}
 
 static void log_nothing(void *arg, const char *fmt, va_list ap)
 {
@@ -271,32 +222,14 @@ static void log_nothing(void *arg, const char *fmt, va_list ap)
 
 static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 {
-	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0,
-				NULL, NULL, on_request, http, MHD_OPTION_EXTERNAL_LOGGER,
-				log_nothing, NULL, MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
+	return MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+				on_request, http, MHD_OPTION_EXTERNAL_LOGGER, log_nothing, NULL,
+				MHD_OPTION_LISTEN_SOCKET, (MHD_socket)fd,
 				MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
 				MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_BYTES,
 				MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_S,
-				MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL, MHD_OPTION_END);
-}
-
-static int serve(struct http *http, struct err *err)
-{
-	const union MHD_DaemonInfo *info =
-		MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	int rc = info ? 0 : -1;
-
-	if (rc == 0)
-		rc = sd_event_add_time(http->front->loop, &http->timer, CLOCK_MONOTONIC, 0, 0,
-				       on_http_timer, http);
-	if (rc >= 0)
-		rc = sd_event_source_set_enabled(http->timer, SD_EVENT_OFF);
-	if (rc >= 0)
-		rc = sd_event_add_io(http->front->loop, &http->io, info->epoll_fd, EPOLLIN, on_io,
-				     http);
-	if (rc < 0)
-		return err_set(err, ERR_INTERNAL, -rc, "http: serve the loop");
-	return 0;
+				MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+				MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_END);
 }
 
 DEFINE_CLEANUP(http, struct http *, http_close)
@@ -310,31 +243,21 @@ int http_open(struct front *front, int fd, struct http **ret_http, struct err *e
 		return err_oom(err);
 	}
 	http->front = front;
+	fcntl(fd, F_SETFL,
+	      fcntl(fd, F_GETFL) | O_NONBLOCK); /* else the daemon waits in accept(2) */
 	http->daemon = start_daemon(http, fd);
 	if (!http->daemon) {
 		close(fd);
 		return err_set(err, ERR_INTERNAL, 0, "http: cannot start");
 	}
-	if (serve(http, err) < 0)
-		return -1;
 	*ret_http = TAKE(http);
 	return 0;
 }
 
 void http_close(struct http *http)
 {
-	struct request *r;
-
 	if (!http)
 		return;
-	DL_FOREACH (http->requests, r) {
-		probe_free(TAKE(r->probe));
-		if (r->suspended)
-			MHD_resume_connection(r->connection);
-		r->suspended = false;
-	}
-	sd_event_source_disable_unref(http->io);
-	sd_event_source_disable_unref(http->timer);
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
 	free(http);

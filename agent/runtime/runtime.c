@@ -378,6 +378,23 @@ void runtime_sandbox_details(struct runtime *rt, const char *id, struct deadline
 		rt->ops->sandbox_details(rt, id, by, done, arg);
 }
 
+void runtime_open_session(struct runtime *rt, const char *id, const struct runtime_session *session,
+			  struct deadline by, runtime_id_fn *done, void *arg)
+{
+	struct err err;
+
+	if (is_missing(id)) {
+		refuse(rt, reply_to_id(done, arg), "container's id");
+	} else if (!rt->ops->open_session) {
+		err_set(&err, ERR_UNIMPLEMENTED, 0,
+			"a runtime driven over %s runs no commands in containers", rt->ops->name);
+		err_explain(&err, "SESSIONS_UNSUPPORTED", NULL);
+		refuse_with(rt, reply_to_id(done, arg), &err);
+	} else {
+		rt->ops->open_session(rt, id, session, by, done, arg);
+	}
+}
+
 void runtime_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done, void *arg)
 {
 	if (rt->ops->list_images)

@@ -161,6 +161,18 @@ void runtime_list_paused(struct runtime *rt, struct deadline by, runtime_contain
 void runtime_remove_container(struct runtime *rt, const char *id, struct deadline by,
 			      runtime_done_fn *done, void *arg);
 
+/* What is to be joined to a running container. */
+struct runtime_session {
+	const char *const *argv; /* ends with NULL; NULL: the container's main process */
+	bool input;
+	bool tty; /* then there is one output */
+};
+
+/* Where the session is to be had: the id is a URL of the runtime's streaming server, http, good once and
+ * soon. ERR_NOT_FOUND; ERR_UNIMPLEMENTED, reason SESSIONS_UNSUPPORTED. */
+void runtime_open_session(struct runtime *rt, const char *id, const struct runtime_session *session,
+			  struct deadline by, runtime_id_fn *done, void *arg);
+
 /* In the runtime's order. */
 void runtime_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done,
 			 void *arg);

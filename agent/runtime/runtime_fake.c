@@ -190,7 +190,6 @@ static void answer_info(const struct fake_call *call)
 	call->to.fn.info(call->to.arg, &info, NULL);
 }
 
-/* Those that were pulled; the id is made of the name. */
 static void answer_images(const struct fake_call *call)
 {
 	const struct strv *pulled = &call->fake->state.pulled;
@@ -202,15 +201,12 @@ static void answer_images(const struct fake_call *call)
 		strv_addf(&ids, "sha256:%s", pulled->items[i]);
 	if (!list || strv_failed(&ids)) {
 		err_oom(&err);
-		runtime_reply_fail(&call->to, &err);
-		return;
+		return runtime_reply_fail(&call->to, &err);
 	}
-	for (size_t i = 0; i < pulled->count; i++) {
-		list[i].id = ids.items[i];
-		list[i].tags = (const char *const *)&pulled->items[i];
-		list[i].tag_count = 1;
-		list[i].size_bytes = 1000;
-	}
+	for (size_t i = 0; i < pulled->count; i++)
+		list[i] = (struct runtime_image){ .id = ids.items[i],
+						  .tags = (const char *const *)&pulled->items[i],
+						  .tag_count = 1 };
 	call->to.fn.images(call->to.arg, list, pulled->count, NULL);
 }
 
@@ -242,8 +238,7 @@ static void answer(struct fake_call *call)
 		call->to.fn.image(call->to.arg, call->text, NULL);
 		break;
 	case RUNTIME_REPLY_IMAGES:
-		answer_images(call);
-		break;
+		return answer_images(call);
 	}
 }
 

@@ -68,6 +68,10 @@ struct runtime_ops {
 	/* See runtime_sandbox_details(). Optional: NULL, and runtime_sandbox_status() answers. */
 	void (*sandbox_details)(struct runtime *rt, const char *id, struct deadline by,
 				runtime_sandboxes_fn *done, void *arg);
+	/* See runtime_open_session(). Optional. */
+	void (*open_session)(struct runtime *rt, const char *id,
+			     const struct runtime_session *session, struct deadline by,
+			     runtime_id_fn *done, void *arg);
 	/* See runtime_list_images(). Optional. */
 	void (*list_images)(struct runtime *rt, struct deadline by, runtime_images_fn *done,
 			    void *arg);

@@ -283,7 +283,15 @@ uint64_t replay_digest(uint64_t digest, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
 
-	for (size_t i = 0; i < len; i++)
-		digest = (digest ^ p[i]) * 0x100000001b3u;
+	/* Eight at a time: a write to a session has a quarter of a megabyte. */
+	for (; len >= sizeof(uint64_t); p += sizeof(uint64_t), len -= sizeof(uint64_t)) {
+		uint64_t word;
+
+		memcpy(&word, p, sizeof(word));
+		digest = (digest ^ word) * 0x100000001b3u;
+		digest ^= digest >> 32;
+	}
+	for (; len > 0; p++, len--)
+		digest = (digest ^ *p) * 0x100000001b3u;
 	return digest;
 }

@@ -1,6 +1,9 @@
 #include "agent/agent.h"
+#include "agent/runtime/runtime.h"
 #include "agent/service/call.h"
+#include "agent/service/opened.h"
 #include "agent/streams/child.h"
+#include "agent/streams/container.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/text.h"
 
@@ -70,41 +73,219 @@ static int start_in_node(void *call, const Berth__Node__V1__ExecStartRequest *re
 	return child_stream_open(call_agent(call)->streams, &spec, ROLE_ADMIN, ret_stream, err);
 }
 
+static void reply_opened(void *call, const char *what, struct stream *s,
+			 Berth__Node__V1__StreamOpened_Closure reply)
+{
+	call_note(call, "runs '%s'", what);
+	opened_reply(s, reply, call);
+}
+
+/* --- in a container -------------------------------------------------------------------------------- */
+
+/* Start and Attach: first which container, then where the runtime has the session, then the session. */
+struct joining {
+	void *call;
+	Berth__Node__V1__StreamOpened_Closure reply;
+	const Berth__Node__V1__ContainerTarget *target; /* the request's, as all pointers here */
+	const char *const *argv;                        /* NULL: the main process; owned */
+	struct container_target how;
+};
+
+static void joining_free(struct joining *j)
+{
+	free((void *)j->argv);
+	free(j);
+}
+
+static void joining_fail(struct joining *j, const struct err *err)
+{
+	call_fail(j->call, err);
+	joining_free(j);
+}
+
+/* container_done_fn */
+static void on_joined(void *arg, struct stream *stream, const struct err *err)
+{
+	struct joining *j = arg;
+
+	if (err) {
+		joining_fail(j, err);
+		return;
+	}
+	reply_opened(j->call, j->argv ? j->argv[0] : j->target->pod, stream, j->reply);
+	joining_free(j);
+}
+
+/* runtime_id_fn */
+static void on_url(void *arg, const char *url, const struct err *err)
+{
+	struct joining *j = arg;
+
+	if (err) {
+		joining_fail(j, err);
+		return;
+	}
+	j->how.url = url;
+	container_stream_open(call_agent(j->call)->streams, &j->how, ROLE_ADMIN,
+			      call_deadline(j->call), on_joined, j);
+}
+
+static const char *wanted_namespace(const struct joining *j)
+{
+	return j->target->namespace_[0] ? j->target->namespace_ : "default";
+}
+
+static bool is_wanted(const struct joining *j, const struct runtime_container *c)
+{
+	return strcmp(c->pod, j->target->pod) == 0 &&
+	       strcmp(c->namespace, wanted_namespace(j)) == 0 &&
+	       (!j->target->container[0] || strcmp(c->name, j->target->container) == 0);
+}
+
+static int none_runs(const struct joining *j, bool is_there, struct err *err)
+{
+	const char *container = j->target->container;
+
+	err_set(err, is_there ? ERR_FAILED_PRECONDITION : ERR_NOT_FOUND, 0,
+		is_there ? "no container%s%s of pod '%s' is running in namespace '%s'"
+			 : "there is no container%s%s of a pod '%s' in namespace '%s'",
+		container[0] ? " " : "", container, j->target->pod, wanted_namespace(j));
+	return err_explain(err, is_there ? "CONTAINER_NOT_RUNNING" : "POD_NOT_FOUND", NULL);
+}
+
+/* The one that runs; newest first, so that of a container's lives it is the present one. */
+static int choose(const struct joining *j, const struct runtime_container *list, size_t count,
+		  const char **ret_id, struct err *err)
+{
+	const struct runtime_container *chosen = NULL;
+	bool is_there = false;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!is_wanted(j, &list[i]))
+			continue;
+		is_there = true;
+		if (list[i].state != RUNTIME_RUNNING)
+			continue;
+		if (chosen && strcmp(chosen->name, list[i].name) != 0) {
+			err_set(err, ERR_FAILED_PRECONDITION, 0,
+				"pod '%s' has several containers: '%s', '%s'", j->target->pod,
+				chosen->name, list[i].name);
+			return err_explain(err, "CONTAINER_REQUIRED", "Say which by --container.");
+		}
+		chosen = chosen ? chosen : &list[i];
+	}
+	if (!chosen)
+		return none_runs(j, is_there, err);
+	*ret_id = chosen->id;
+	return 0;
+}
+
+/* runtime_containers_fn */
+static void on_containers(void *arg, const struct runtime_container *list, size_t count,
+			  const struct err *failed)
+{
+	struct joining *j = arg;
+	struct runtime_session session = {
+		.argv = j->argv,
+		.input = j->how.input,
+		.tty = j->how.tty,
+	};
+	const char *id = NULL;
+	struct err err;
+
+	if (failed)
+		joining_fail(j, failed);
+	else if (choose(j, list, count, &id, &err) < 0)
+		joining_fail(j, &err);
+	else
+		runtime_open_session(call_agent(j->call)->runtime, id, &session,
+				     call_deadline(j->call), on_url, j);
+}
+
+static int join(void *call, const Berth__Node__V1__ContainerTarget *target,
+		Berth__Node__V1__StreamOpened_Closure reply, struct joining **ret, struct err *err)
+{
+	struct joining *j;
+
+	if (!target || !target->pod[0])
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "no pod was named");
+	j = calloc(1, sizeof(*j));
+	if (!j)
+		return err_oom(err);
+	*j = (struct joining){ .call = call, .reply = reply, .target = target };
+	*ret = j;
+	return 0;
+}
+
+static void look_for_container(struct joining *j)
+{
+	runtime_list_containers(call_agent(j->call)->runtime, NULL, call_deadline(j->call),
+				on_containers, j);
+}
+
+static int start_in_container(void *call, const Berth__Node__V1__ExecStartRequest *req,
+			      Berth__Node__V1__StreamOpened_Closure reply, struct err *err)
+{
+	struct joining *j;
+
+	if (!check_request(req, err))
+		return -1;
+	if (req->n_env || req->directory[0] || req->user[0]) {
+		err_set(err, ERR_UNIMPLEMENTED, 0,
+			"a command in a container has the container's environment, directory and "
+			"user; the runtime's interface knows no others");
+		return err_explain(err, "CONTAINER_AS_IT_IS", NULL);
+	}
+	if (join(call, req->target, reply, &j, err) < 0)
+		return -1;
+	j->argv = calloc(req->n_argv + 1, sizeof(*j->argv));
+	if (!j->argv) {
+		free(j);
+		return err_oom(err);
+	}
+	memcpy((void *)j->argv, req->argv, req->n_argv * sizeof(*j->argv));
+	j->how = (struct container_target){
+		.input = req->input,
+		.tty = req->tty,
+		.rows = req->rows,
+		.columns = req->columns,
+	};
+	look_for_container(j);
+	return 0;
+}
+
 static void exec_start(Berth__Node__V1__Exec_Service *self,
 		       const Berth__Node__V1__ExecStartRequest *req,
 		       Berth__Node__V1__StreamOpened_Closure reply, void *call)
 {
-	Berth__Node__V1__StreamOpened rep = BERTH__NODE__V1__STREAM_OPENED__INIT;
 	struct stream *s;
 	struct err err;
-	int rc;
 
 	(void)self;
-	if (req->target)
-		rc = err_set(&err, ERR_UNIMPLEMENTED, 0, "commands in containers");
-	else
-		rc = start_in_node(call, req, &s, &err);
-	if (rc < 0) {
+	if (req->target) {
+		if (start_in_container(call, req, reply, &err) < 0)
+			call_fail(call, &err);
+	} else if (start_in_node(call, req, &s, &err) < 0) {
 		call_fail(call, &err);
-		return;
+	} else {
+		reply_opened(call, req->argv[0], s, reply);
 	}
-	call_note(call, "runs '%s'", req->argv[0]);
-	rep.stream_id.data = (uint8_t *)stream_id(s);
-	rep.stream_id.len = STREAM_ID_BYTES;
-	reply(&rep, call);
 }
 
 static void exec_attach(Berth__Node__V1__Exec_Service *self,
 			const Berth__Node__V1__ExecAttachRequest *req,
 			Berth__Node__V1__StreamOpened_Closure reply, void *call)
 {
+	struct joining *j;
 	struct err err;
 
 	(void)self;
-	(void)req;
-	(void)reply;
-	err_set(&err, ERR_UNIMPLEMENTED, 0, "attaching to containers");
-	call_fail(call, &err);
+	if (join(call, req->target, reply, &j, &err) < 0) {
+		call_fail(call, &err);
+		return;
+	}
+	j->how = (struct container_target){ .input = req->input, .tty = req->tty };
+	look_for_container(j);
 }
 
 Berth__Node__V1__Exec_Service exec_service = BERTH__NODE__V1__EXEC__INIT(exec_);

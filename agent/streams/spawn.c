@@ -38,11 +38,13 @@ static void __attribute__((noreturn)) fail(int report, enum phase phase)
 
 static void reset_signals(void)
 {
-	struct sigaction plain = { .sa_handler = SIG_DFL };
+	/* The kernel's struct sigaction, all zero: SIG_DFL. glibc's call leaves out the two signals that
+	 * it keeps for itself, which an ancestor may have ignored. */
+	static const unsigned long plain[8];
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
-		sigaction(i, &plain, NULL);
+		syscall(SYS_rt_sigaction, i, plain, NULL, sizeof(unsigned long));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

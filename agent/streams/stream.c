@@ -7,6 +7,8 @@
 #include <string.h>
 #include <utlist.h>
 
+#define KEEP_MS 1000
+
 const uint8_t *stream_id(const struct stream *s)
 {
 	return s->id;
@@ -133,15 +135,21 @@ static void answer_read(struct stream *s, size_t max, stream_read_fn *done, void
 	done(arg, &read, NULL);
 }
 
+static int check_offset(const struct stream *s, uint64_t offset, struct err *err)
+{
+	if (offset >= s->out.start && offset <= s->out.end)
+		return 0;
+	err_set(err, ERR_OUT_OF_RANGE, 0,
+		"the session has the bytes from %llu to %llu, not those at %llu",
+		(unsigned long long)s->out.start, (unsigned long long)s->out.end,
+		(unsigned long long)offset);
+	return err_explain(err, "STREAM_OFFSET", NULL);
+}
+
 static int let_go(struct stream *s, uint64_t offset, struct err *err)
 {
-	if (offset < s->out.start || offset > s->out.end) {
-		err_set(err, ERR_OUT_OF_RANGE, 0,
-			"the session has the bytes from %llu to %llu, not those at %llu",
-			(unsigned long long)s->out.start, (unsigned long long)s->out.end,
-			(unsigned long long)offset);
-		return err_explain(err, "STREAM_OFFSET", NULL);
-	}
+	if (check_offset(s, offset, err) < 0)
+		return -1;
 	ring_drop(&s->out, offset);
 	if (s->source_waits && ring_room(&s->out) > 0)
 		streams_work_later(s);
@@ -165,6 +173,7 @@ void stream_read(struct stream *s, uint64_t offset, size_t max, struct deadline 
 		return;
 	}
 	ring_shrink(&s->out);
+	w.read.offset = offset;
 	w.read.max = max;
 	w.read.done = done;
 	if (wait_for(s, &w, &err) < 0)
@@ -262,9 +271,12 @@ void stream_write(struct stream *s, uint64_t offset, const uint8_t *bytes, size_
 static void answer(struct stream *s, struct stream_waiter *waiter)
 {
 	struct stream_waiter w = take_waiter(s, waiter);
+	struct err err;
 
 	if (w.writes)
 		w.write.done(w.arg, s->in_offset, NULL);
+	else if (check_offset(s, w.read.offset, &err) < 0)
+		w.read.done(w.arg, NULL, &err); /* another read has gone past it meanwhile */
 	else
 		answer_read(s, w.read.max, w.read.done, w.arg);
 }
@@ -287,6 +299,16 @@ void stream_work(struct stream *s)
 	}
 }
 
+/* Who has just been answered in vain asks again at once; until then the session is nobody's to close. */
+static void stream_keep(struct stream *s, int64_t now_ms)
+{
+	int64_t idle_ms = s->streams->idle_ms;
+	int64_t least = now_ms - idle_ms + (idle_ms < KEEP_MS ? idle_ms : KEEP_MS);
+
+	if (s->touched_ms < least)
+		s->touched_ms = least;
+}
+
 int64_t stream_expire(struct stream *s, int64_t now_ms)
 {
 	struct stream_waiter *w, *next;
@@ -294,10 +316,12 @@ int64_t stream_expire(struct stream *s, int64_t now_ms)
 
 	DL_FOREACH_SAFE(s->waiters, w, next)
 	{
-		if (w->by.at_ms <= now_ms)
+		if (w->by.at_ms <= now_ms) {
 			answer(s, w);
-		else if (w->by.at_ms < first)
+			stream_keep(s, now_ms);
+		} else if (w->by.at_ms < first) {
 			first = w->by.at_ms;
+		}
 	}
 	return first;
 }
@@ -328,8 +352,10 @@ void stream_close(struct stream *s)
 	s->ops->close(s->source);
 	ring_release(&s->out);
 	free(s);
-	if (streams->count == 0)
+	if (streams->count == 0) {
 		sd_event_source_set_enabled(streams->timer, SD_EVENT_OFF);
+		streams_expect_bulk(false);
+	}
 }
 
 int stream_resize(struct stream *s, unsigned rows, unsigned columns, struct err *err)

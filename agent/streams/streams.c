@@ -4,6 +4,7 @@
 #include "shared/base/cleanup.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 #include <utlist.h>
@@ -53,14 +54,15 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *arg)
 	(void)usec;
 	DL_FOREACH_SAFE(streams->all, s, next)
 	{
-		int64_t idle_at = s->touched_ms + streams->idle_ms;
 		int64_t due = stream_expire(s, now);
+		int64_t idle_at = s->touched_ms + streams->idle_ms;
 
-		if (idle_at <= now) {
+		if (idle_at <= now && !s->waiters) {
 			stream_close(s);
 			continue;
 		}
-		due = idle_at < due ? idle_at : due;
+		if (!s->waiters)
+			due = idle_at;
 		first = due < first ? due : first;
 	}
 	if (first != INT64_MAX)
@@ -115,6 +117,17 @@ void streams_close(struct streams *streams)
 	free(streams);
 }
 
+/* The agent's malloc is set up to stay small (agent/main.c): each message of a quarter of a megabyte
+ * would be mapped, faulted in and unmapped, several times over. While there are sessions such memory is
+ * kept; afterwards all goes back. */
+void streams_expect_bulk(bool bulk)
+{
+	mallopt(M_MMAP_THRESHOLD, bulk ? 4 * 1024 * 1024 : 64 * 1024);
+	mallopt(M_TRIM_THRESHOLD, bulk ? 8 * 1024 * 1024 : 64 * 1024);
+	if (!bulk)
+		malloc_trim(0);
+}
+
 size_t streams_count(const struct streams *streams)
 {
 	return streams->count;
@@ -155,7 +168,8 @@ int stream_new(struct streams *streams, const struct stream_ops *ops, void *sour
 	s->role = role;
 	s->touched_ms = clock_now_ms();
 	DL_APPEND(streams->all, s);
-	streams->count++;
+	if (streams->count++ == 0)
+		streams_expect_bulk(true);
 	streams_wake_by(streams, s->touched_ms + streams->idle_ms);
 	*ret_stream = TAKE(s);
 	return 0;

@@ -21,6 +21,7 @@ struct stream_waiter {
 	struct deadline by;
 	union {
 		struct {
+			uint64_t offset; /* what lay before it was let go of */
 			size_t max;
 			stream_read_fn *done;
 		} read;
@@ -78,6 +79,9 @@ void streams_wake_by(struct streams *streams, int64_t at_ms);
 /* Room for one more session, if need be that of one that has told its end. ERR_RESOURCE_EXHAUSTED, reason
  * TOO_MANY_STREAMS. */
 int streams_make_room(struct streams *streams, struct err *err);
+
+/* Whether there are sessions, for malloc. */
+void streams_expect_bulk(bool bulk);
 
 /* stream.c: answers who can be answered, and tells the source that there is room. */
 void stream_work(struct stream *s);

@@ -210,6 +210,7 @@ static struct create_options create_options(struct invocation *inv)
 		.image = opt->image,
 		.wait = opt->wait_ms != 0,
 		.retain = opt->retain,
+		.agent_tls = opt->agent_tls,
 		.allow_default_network = opt->allow_default_network,
 	};
 }
@@ -303,6 +304,10 @@ static const struct option_spec create_flags[] = {
 	  OPTION_AT(network),
 	  .help = "network of the engine to use, made when it is not there (default: "
 		  "$BERTH_NETWORK, else one of the cluster's own)" },
+	{ .name = "agent-tls",
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(agent_tls),
+	  .help = "publish the agents on 127.0.0.1 by TLS, and make the certificates for it" },
 	{ .name = "allow-default-network",
 	  .type = OPTION_SWITCH,
 	  OPTION_AT(allow_default_network),

@@ -75,6 +75,8 @@ static int node_has_directory(const struct copy *copy, struct client *client, co
 	berth__node__v1__files__list(&rpc.base, &req, note_directory, &is_directory);
 	if (rpc.result < 0 && err->code != ERR_NOT_FOUND)
 		return -1;
+	/* That it is not there is an answer and no failure. */
+	*err = (struct err){ 0 };
 	*ret = is_directory;
 	return 0;
 }
@@ -266,6 +268,7 @@ static int cp(struct invocation *inv, struct err *err)
 			    copy.to.path);
 		return err_explain(err, "USAGE", "a path on a node is said as NODE:PATH");
 	}
+	transfer_expect_bulk();
 	return run(&copy, err);
 }
 

@@ -1,4 +1,5 @@
-/* exec: a command in nodes. What it prints and how it ends is the command's own. */
+/* exec, attach: a command in nodes or in a container, and a container's own. What it prints and how it ends
+ * is the command's. */
 #include "controller/cli/exit_code.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/session.h"
@@ -16,7 +17,9 @@ struct exec_run {
 	const struct node_list *list;
 	struct session_set *set;
 	Berth__Node__V1__ExecStartRequest req; /* the same for all; its lists are borrowed */
-	int *codes;                            /* one a node */
+	Berth__Node__V1__ContainerTarget target;
+	bool attach; /* to the target's main process */
+	int *codes;  /* one a node */
 };
 
 struct opened {
@@ -39,8 +42,15 @@ static int start(struct exec_run *run, struct client *client, struct client_stre
 	struct deadline by = deadline_min(run->inv->by, deadline_in_ms(START_MS));
 	struct rpc rpc = rpc_to(client, &berth__node__v1__exec__descriptor, by, err);
 	struct opened opened = { .len = 0 };
+	Berth__Node__V1__ExecAttachRequest attach = BERTH__NODE__V1__EXEC_ATTACH_REQUEST__INIT;
 
-	berth__node__v1__exec__start(&rpc.base, &run->req, take_opened, &opened);
+	attach.target = run->req.target;
+	attach.input = run->req.input;
+	attach.tty = run->req.tty;
+	if (run->attach)
+		berth__node__v1__exec__attach(&rpc.base, &attach, take_opened, &opened);
+	else
+		berth__node__v1__exec__start(&rpc.base, &run->req, take_opened, &opened);
 	if (rpc.result < 0)
 		return -1;
 	return client_stream_open(client, opened.id, opened.len, ret_stream, err);
@@ -97,6 +107,19 @@ static int exec_on_node(struct node *node, void *arg, struct json_object *rows, 
 
 /* --- the request ----------------------------------------------------------------------------------- */
 
+/* Where: "NODE" or "NODE/POD", the first word unless -N says it. */
+struct place {
+	struct strv node; /* the word's node; empty: -N */
+	char *pod;        /* NULL: the node itself */
+	size_t skip;      /* words that are not the command's */
+};
+
+static void cleanup_place(struct place *place)
+{
+	strv_release(&place->node);
+	free(place->pod);
+}
+
 /* "NAME=VALUE", or "NAME" for the value it has here. */
 static int add_variable(Berth__Node__V1__ExecVariable *v, char *word, struct err *err)
 {
@@ -143,24 +166,39 @@ static int fill_variables(const struct strv *words, struct variables *ret, struc
 	return 0;
 }
 
-static int fill_words(const struct invocation *inv, bool tty, struct strv *ret, struct err *err)
+static int fill_words(const struct invocation *inv, const struct place *place, bool tty,
+		      struct strv *ret, struct err *err)
 {
-	/* First, so that a TERM of the user's own takes its place. */
-	if (tty && getenv("TERM"))
+	/* First, so that a TERM of the user's own takes its place. A container has its own. */
+	if (tty && !place->pod && getenv("TERM"))
 		strv_addf(ret, "TERM=%s", getenv("TERM"));
 	strv_add_all(ret, &inv->opt->env);
 	return strv_failed(ret) ? err_oom(err) : 0;
 }
 
+static void fill_target(struct exec_run *run, const struct place *place)
+{
+	const struct options *opt = run->inv->opt;
+
+	if (!place->pod)
+		return;
+	berth__node__v1__container_target__init(&run->target);
+	run->target.namespace_ = (char *)(opt->namespace ? opt->namespace : "default");
+	run->target.pod = place->pod;
+	run->target.container = (char *)(opt->container ? opt->container : "");
+	run->req.target = &run->target;
+}
+
 static void fill_request(struct exec_run *run, const struct session_how *how,
-			 const struct variables *variables, const struct strv *command, size_t skip)
+			 const struct variables *variables, const struct strv *command,
+			 const struct place *place)
 {
 	const struct options *opt = run->inv->opt;
 	Berth__Node__V1__ExecStartRequest *req = &run->req;
 
 	berth__node__v1__exec_start_request__init(req);
-	req->argv = command->items + skip;
-	req->n_argv = command->count - skip;
+	req->argv = command->items + place->skip;
+	req->n_argv = command->count - place->skip;
 	req->env = variables->list;
 	req->n_env = variables->count;
 	req->directory = (char *)(opt->directory ? opt->directory : "");
@@ -169,25 +207,40 @@ static void fill_request(struct exec_run *run, const struct session_how *how,
 	req->input = how->input || how->tty;
 	if (how->tty)
 		terminal_size(&req->rows, &req->columns);
+	fill_target(run, place);
 }
 
 /* --- the command ----------------------------------------------------------------------------------- */
 
-/* Who: the first word, unless -N says it. '*ret_skip' words are not the command's. */
-static int select_nodes(struct invocation *inv, struct node_list *ret_list, size_t *ret_skip,
-			struct err *err)
+static int find_place(const struct invocation *inv, struct place *ret, struct err *err)
 {
-	cleanup_with(strv) struct strv words = { 0 };
+	const char *word = inv->args->items[0];
+	const char *slash = strchr(word, '/');
 
-	*ret_skip = inv->opt->nodes.count == 0;
-	if (inv->args->count == *ret_skip)
-		return usage_error(err, "which command? berth exec NODE -- COMMAND");
-	if (*ret_skip == 0)
-		return nodes_select(inv, NODES_ALL, ret_list, err);
-	strv_add(&words, inv->args->items[0]);
-	if (strv_failed(&words))
+	if (inv->opt->nodes.count > 0)
+		return 0;
+	/* "node/x", as -o name prints it, means x. */
+	if (slash && slash - word == 4 && strncmp(word, "node", 4) == 0) {
+		word = slash + 1;
+		slash = strchr(word, '/');
+	}
+	ret->skip = 1;
+	strv_addf(&ret->node, "%.*s", (int)(slash ? slash - word : (int)strlen(word)), word);
+	if (slash)
+		ret->pod = strdup(slash + 1);
+	if (strv_failed(&ret->node) || (slash && !ret->pod))
 		return err_oom(err);
-	return nodes_select_words(inv, &words, NODES_ALL, ret_list, err);
+	if (slash && !slash[1])
+		return usage_error(err, "which pod? NODE/POD");
+	return 0;
+}
+
+static int select_nodes(struct invocation *inv, const struct place *place,
+			struct node_list *ret_list, struct err *err)
+{
+	if (place->node.count == 0)
+		return nodes_select(inv, NODES_ALL, ret_list, err);
+	return nodes_select_words(inv, &place->node, NODES_ALL, ret_list, err);
 }
 
 static int choose_how(const struct invocation *inv, const struct node_list *list,
@@ -230,47 +283,80 @@ static int run_all(struct exec_run *run, struct err *err)
 	return 0;
 }
 
-static int exec_selected(struct invocation *inv, const struct node_list *list, size_t skip,
-			 struct err *err)
+static int exec_selected(struct invocation *inv, const struct node_list *list,
+			 const struct place *place, bool attach, struct err *err)
 {
 	cleanup_with(session_set) struct session_set *set = NULL;
 	cleanup_free int *codes = calloc(list->count + 1, sizeof(*codes));
 	__attribute__((cleanup(cleanup_variables))) struct variables variables = { 0 };
 	cleanup_with(strv) struct strv words = { 0 };
-	struct exec_run run = { .inv = inv, .list = list, .codes = codes };
+	struct exec_run run = { .inv = inv, .list = list, .codes = codes, .attach = attach };
 	struct session_how how;
 
 	if (!codes)
 		return err_oom(err);
-	if (choose_how(inv, list, &how, err) < 0 || fill_words(inv, how.tty, &words, err) < 0 ||
+	if (choose_how(inv, list, &how, err) < 0 ||
+	    fill_words(inv, place, how.tty, &words, err) < 0 ||
 	    fill_variables(&words, &variables, err) < 0 ||
 	    session_set_open(inv, &how, &set, err) < 0)
 		return -1;
-	fill_request(&run, &how, &variables, inv->args, skip);
+	fill_request(&run, &how, &variables, inv->args, place);
 	run.set = set;
 	return run_all(&run, err);
 }
 
-static int exec(struct invocation *inv, struct err *err)
+static int run_in_place(struct invocation *inv, bool attach, struct err *err)
 {
+	__attribute__((cleanup(cleanup_place))) struct place place = { 0 };
 	cleanup_with(node_list) struct node_list list = { 0 };
-	size_t skip;
 
-	if (select_nodes(inv, &list, &skip, err) == 0 && exec_selected(inv, &list, skip, err) == 0)
+	if (find_place(inv, &place, err) < 0)
+		return -1;
+	if (!attach && inv->args->count == place.skip)
+		return usage_error(err, "which command? berth exec NODE -- COMMAND");
+	if (attach && !place.pod)
+		return usage_error(err, "which pod? berth attach NODE/POD");
+	if (inv->opt->container && !place.pod)
+		return usage_error(err, "--container goes with NODE/POD");
+	if (select_nodes(inv, &place, &list, err) < 0)
+		return -1;
+	return exec_selected(inv, &list, &place, attach, err);
+}
+
+/* The codes below 125 are the command's. */
+static int run_or_tell(struct invocation *inv, bool attach, struct err *err)
+{
+	if (run_in_place(inv, attach, err) == 0)
 		return 0;
-	/* The codes below 125 are the command's. */
 	invocation_fail(inv, err);
 	inv->exit_code = code_of(err);
 	return 0;
 }
 
+static int exec(struct invocation *inv, struct err *err)
+{
+	return run_or_tell(inv, false, err);
+}
+
+static int attach(struct invocation *inv, struct err *err)
+{
+	return run_or_tell(inv, true, err);
+}
+
+#define OPTION_ROW_CONTAINER                                                                 \
+	{                                                                                    \
+		.name = "container", .letter = 'c', .value = "NAME", .type = OPTION_TEXT,    \
+		OPTION_AT(container), .help = "container of the pod (default: its only one)" \
+	}
+#define OPTION_ROW_STDIN                                                                 \
+	{                                                                                \
+		.name = "stdin", .letter = 'i', .type = OPTION_SWITCH, OPTION_AT(input), \
+		.help = "pass on standard input"                                         \
+	}
+
 static const struct option_spec exec_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "stdin",
-	  .letter = 'i',
-	  .type = OPTION_SWITCH,
-	  OPTION_AT(input),
-	  .help = "pass on standard input" },
+	OPTION_ROW_STDIN,
 	{ .name = "tty",
 	  .letter = 't',
 	  .type = OPTION_SWITCH,
@@ -294,13 +380,27 @@ static const struct option_spec exec_options[] = {
 	  .type = OPTION_TEXT,
 	  OPTION_AT(user),
 	  .help = "as whom: name or uid, and :group (default: root)" },
+	OPTION_ROW_CONTAINER,
+	OPTION_ROW_NAMESPACE,
+	{ 0 },
+};
+
+static const struct option_spec attach_options[] = {
+	OPTION_ROW_STDIN,
+	{ .name = "tty",
+	  .letter = 't',
+	  .type = OPTION_SWITCH,
+	  OPTION_AT(tty),
+	  .help = "the container has a terminal" },
+	OPTION_ROW_CONTAINER,
+	OPTION_ROW_NAMESPACE,
 	{ 0 },
 };
 
 const struct command cmd_exec = {
 	.name = "exec",
-	.args = "NODE -- COMMAND...",
-	.summary = "run a command in nodes",
+	.args = "NODE[/POD] -- COMMAND...",
+	.summary = "run a command in nodes, or in a pod's container",
 	.details = "The exit code is the command's; 125: berth itself failed, 126: the command "
 		   "cannot be\n"
 		   "run, 127: there is no such command. A glob, or -N instead of NODE, runs it in "
@@ -309,11 +409,26 @@ const struct command cmd_exec = {
 		   "is the\n"
 		   "highest. Ctrl-C goes to the command; the third one ends the session. What the "
 		   "command\n"
-		   "leaves behind ends with it.",
+		   "leaves behind ends with it. In a container it has the container's environment, "
+		   "directory\n"
+		   "and user.",
 	.example = "berth exec berth-worker -it -- bash",
 	.min_args = 1,
 	.max_args = -1,
 	.outputs = 1U << OUTPUT_TABLE | 1U << OUTPUT_JSON,
 	.options = exec_options,
 	.run = exec,
+};
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.args = "NODE/POD",
+	.summary = "join a running container: its output from now on, and its input",
+	.details = "Ctrl-C leaves the container running, unless keys go to its terminal (-it).",
+	.example = "berth attach berth-worker/web -c app",
+	.min_args = 1,
+	.max_args = 1,
+	.outputs = 1U << OUTPUT_TABLE | 1U << OUTPUT_JSON,
+	.options = attach_options,
+	.run = attach,
 };

@@ -1,5 +1,8 @@
 #include "controller/cli/cmd_transfer.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <poll.h>
 #include <string.h>
 
@@ -13,6 +16,14 @@
 struct deadline transfer_call_by(const struct invocation *inv)
 {
 	return deadline_min(inv->by, deadline_in_ms(TRANSFER_CALL_MS));
+}
+
+void transfer_expect_bulk(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 16 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 32 * 1024 * 1024);
+#endif
 }
 
 void transfer_note_id(const Berth__Node__V1__StreamOpened *rep, void *arg)

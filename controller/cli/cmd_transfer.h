@@ -16,6 +16,9 @@
 #define TRANSFER_CALL_MS 30000
 struct deadline transfer_call_by(const struct invocation *inv);
 
+/* Large messages come and go from here on: memory for them is kept. */
+void transfer_expect_bulk(void);
+
 /* The answer of what opens a session. 'arg' is a struct transfer_id. */
 struct transfer_id {
 	uint8_t bytes[CLIENT_STREAM_ID_BYTES];

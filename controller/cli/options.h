@@ -24,6 +24,7 @@ struct options {
 	const char *image;
 	const char *role;
 	const char *observed;
+	const char *address;
 	const char *tag;
 	const char *base;
 	const char *kubelet;
@@ -63,6 +64,8 @@ struct options {
 	bool dry_run;
 	bool all;
 	bool all_namespaces;
+	bool agent_tls;
+	bool authority;
 	bool retain;
 	bool allow_default_network;
 	bool force;

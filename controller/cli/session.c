@@ -50,16 +50,18 @@ static void resize(struct client_stream *s)
 /* The numbers are Linux's on the node, and these are the same everywhere. */
 static void hand_on(struct session_set *set, int number)
 {
+	bool taken = true;
 	struct err ignored;
 
 	pthread_mutex_lock(&set->lock);
 	for (size_t i = 0; i < set->count; i++) {
 		if (number != SIGWINCH)
-			client_stream_signal(set->sessions[i], number, &ignored);
+			taken &= client_stream_signal(set->sessions[i], number, &ignored) == 0;
 		else if (set->how.tty)
 			resize(set->sessions[i]);
 	}
-	if (number != SIGWINCH && (set->count == 0 || ++set->stops >= STOPS_MAX))
+	/* What cannot be told to the command ends the session, as it would end a command here. */
+	if (number != SIGWINCH && (set->count == 0 || !taken || ++set->stops >= STOPS_MAX))
 		ring(set->stop[1]);
 	pthread_mutex_unlock(&set->lock);
 	/* The terminal is gone: nobody is left to ask a second time. */

@@ -1,6 +1,7 @@
 #include "controller/client/client_node.h"
 #include "controller/cluster/apply.h"
 #include "controller/cluster/store.h"
+#include "controller/trust/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,17 @@ static struct node *node_of(const struct run *run, const struct step *step)
 			step->run_dir);
 }
 
+static int renew_certificates(struct run *run, const struct step *step, struct err *err)
+{
+	cleanup_with(trust) struct trust *trust = NULL;
+
+	if (trust_open(run->ctx->state_dir, run->ctx->name, true, clock_wall_ns() / 1000000000,
+		       &trust, err) < 0 ||
+	    trust_renew(trust, TRUST_AS_NEEDED, err) < 0)
+		return -1;
+	return trust_renew_node(trust, step->node, step->run_dir, TRUST_AS_NEEDED, err);
+}
+
 static int create_directory(struct run *run, const struct step *step, struct err *err)
 {
 	cleanup_with(node) struct node *node = node_of(run, step);
@@ -28,14 +40,22 @@ static int create_directory(struct run *run, const struct step *step, struct err
 		return err_oom(err);
 	if (store_run_dir_create(step->run_dir, err) < 0)
 		return -1;
+	if (step->agent_tls && renew_certificates(run, step, err) < 0)
+		return -1;
 	return store_node_save(run->ctx->state_dir, node, err);
 }
 
 static int delete_directory(struct run *run, const struct step *step, struct err *err)
 {
+	const char *state_dir = run->ctx->state_dir, *cluster = run->ctx->name;
+
 	if (*step->node)
-		return store_node_delete(run->ctx->state_dir, step->node, err);
-	return store_cluster_delete(run->ctx->state_dir, run->ctx->name, err);
+		return trust_forget_node(state_dir, cluster, step->node, err) < 0
+			       ? -1
+			       : store_node_delete(state_dir, step->node, err);
+	return trust_delete(state_dir, cluster, err) < 0
+		       ? -1
+		       : store_cluster_delete(state_dir, cluster, err);
 }
 
 /* Fails when the engine says that the node has ended. */

@@ -43,10 +43,11 @@ struct cluster_ctx {
 };
 
 struct create_options {
-	const char *image;             /* overrides every node's; NULL: as configured */
-	bool wait;                     /* until every agent says ready */
-	bool retain;                   /* leave what was made when something fails */
-	bool allow_default_network;    /* when no network can be made: the engine's own (CN-058) */
+	const char *image;          /* overrides every node's; NULL: as configured */
+	bool wait;                  /* until every agent says ready */
+	bool retain;                /* leave what was made when something fails */
+	bool agent_tls;             /* publish the agents on 127.0.0.1 by TLS, with certificates */
+	bool allow_default_network; /* when no network can be made: the engine's own (CN-058) */
 	const struct strv *dns_search; /* of one more node; NULL: as the host, empty: none */
 };
 

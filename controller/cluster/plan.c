@@ -104,6 +104,7 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 
 	if (!directory)
 		return err_oom(err);
+	directory->agent_tls = spec->agent_port >= 0;
 	if (p->new_network)
 		strv_add(&directory->after, "network");
 	if (provider_plan_create(p->ctx->provider, spec, p->plan, err) < 0)
@@ -112,13 +113,26 @@ static int add_node_steps(struct planning *p, const struct node_spec *spec, stru
 	create->role = directory->role;
 	strv_add(&create->after, directory->id);
 	after_cluster_steps(p->plan, create);
-	if (!p->options->wait)
+	/* A balancer is told where to send calls, for which its agent must answer. */
+	if (!p->options->wait && spec->role != NODE_LOAD_BALANCER)
 		return 0;
 	wait = add_own_step(p, STEP_WAIT_READY, spec);
 	if (!wait)
 		return err_oom(err);
 	strv_add(&wait->after, create->id);
 	return 0;
+}
+
+/* Asked for, or as the cluster has it already. */
+static bool wants_tls(const struct planning *p)
+{
+	for (size_t i = 0; i < p->found->nodes.count; i++) {
+		const struct node *node = p->found->nodes.items[i];
+
+		if (strcmp(node->cluster, p->ctx->name) == 0 && node_tls_port(node))
+			return true;
+	}
+	return p->options->agent_tls;
 }
 
 static const char *or_empty(const char *s)
@@ -169,7 +183,7 @@ static int add_node_at(struct planning *p, const struct node_config *node, int i
 		.gpus = or_empty(node->gpus),
 		.dns_search = p->dns_search,
 		.preload = "",
-		.agent_port = -1,
+		.agent_port = wants_tls(p) ? 0 : -1,
 	};
 
 	if (!run_dir)
@@ -227,13 +241,13 @@ static int check_state_dir(const char *state_dir, const char *node, struct err *
 static int add_balancer_step(struct planning *p, const char *name, const char *run_dir,
 			     struct err *err)
 {
-	static const char *const kinds[] = { "ready", "create" };
+	cleanup_free char *ready = text_format("ready/%s", name);
 	const struct node_spec spec = { .name = name,
 					.role = NODE_LOAD_BALANCER,
 					.run_dir = run_dir };
 	struct step *step = add_own_step(p, STEP_BALANCER_CONFIGURE, &spec);
 
-	if (!step)
+	if (!step || !ready)
 		return err_oom(err);
 	strv_add_all(&step->backends, &p->backends);
 	for (size_t i = 0; i < p->plan->count; i++) {
@@ -242,12 +256,8 @@ static int add_balancer_step(struct planning *p, const char *name, const char *r
 		if (other->action == STEP_CONTAINER_CREATE)
 			strv_add(&step->after, other->id);
 	}
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		cleanup_free char *id = text_format("%s/%s", kinds[i], name);
-
-		if (id && plan_find(p->plan, id) && !strv_has(&step->after, id))
-			strv_add(&step->after, id);
-	}
+	if (plan_find(p->plan, ready))
+		strv_add(&step->after, ready);
 	return strv_failed(&step->backends) ? err_oom(err) : 0;
 }
 

@@ -82,6 +82,7 @@ static int add_start(struct acting *a, const struct node *node, struct err *err)
 
 	if (!directory)
 		return err_oom(err);
+	directory->agent_tls = node_tls_port(node) != NULL;
 	if (provider_plan_act(a->ctx->provider, STEP_CONTAINER_START, node->name, 0, a->plan, err) <
 	    0)
 		return -1;

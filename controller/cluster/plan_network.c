@@ -65,15 +65,26 @@ static int use_present(struct planning *p, const struct network *present, struct
 /* A static address brings its subnet along, which no other can replace (CN-055, CN-060). */
 static int subnet_for_ip(struct planning *p, const char *ip, struct err *err)
 {
-	char wanted[32];
+	struct err ignored;
+	char wanted[32] = "";
 
-	if (!subnet_of_address(ip, wanted, sizeof(wanted)) ||
-	    subnet_choose(p->found, wanted, p->subnet, sizeof(p->subnet), err) < 0)
-		return -1;
-	if (strcmp(p->subnet, wanted) == 0)
+	if (subnet_of_address(ip, wanted, sizeof(wanted)) &&
+	    subnet_choose(p->found, wanted, p->subnet, sizeof(p->subnet), &ignored) == 0 &&
+	    strcmp(p->subnet, wanted) == 0)
 		return 0;
 	err_set(err, ERR_ALREADY_EXISTS, 0, "the subnet %s of the address %s is taken", wanted, ip);
 	return err_explain(err, "SUBNET_TAKEN", "choose another --static-ip");
+}
+
+/* Somebody who names a subnet is told when it is another. */
+static void tell_other_subnet(struct planning *p, const char *first)
+{
+	struct subnet wanted, got;
+
+	if (subnet_parse(first, &wanted) && subnet_parse(p->subnet, &got) &&
+	    wanted.base != got.base)
+		strv_addf(&p->plan->warnings, "the subnet %s is taken: the cluster gets %s", first,
+			  p->subnet);
 }
 
 static int new_subnets(struct planning *p, struct err *err)
@@ -87,8 +98,10 @@ static int new_subnets(struct planning *p, struct err *err)
 	if (*ip) {
 		if (subnet_for_ip(p, ip, err) < 0)
 			return -1;
-	} else if (subnet_choose(p->found, first, p->subnet, sizeof(p->subnet), err) < 0) {
-		return -1;
+	} else {
+		if (subnet_choose(p->found, first, p->subnet, sizeof(p->subnet), err) < 0)
+			return -1;
+		tell_other_subnet(p, first);
 	}
 	if (p->ip_family == IP_FAMILY_V4 || p->found->ipv6_refused)
 		return 0;

@@ -52,11 +52,9 @@ static int bound_port(int fd)
 	return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-const char *ports_listen_default(enum ip_family family, bool remote)
+const char *ports_listen_default(enum ip_family family)
 {
-	if (family == IP_FAMILY_V6)
-		return remote ? "::" : "::1";
-	return remote ? "0.0.0.0" : "127.0.0.1";
+	return family == IP_FAMILY_V6 ? "::1" : "127.0.0.1";
 }
 
 static int add_hold(struct ported_config *ported, const char *node, int fd, struct err *err)
@@ -143,14 +141,13 @@ static int hold(struct ported_config *ported, const struct node_config *node,
 static int settle(struct ported_config *ported, const struct node_config *node,
 		  struct port_mapping *port, bool remote, struct err *err)
 {
+	if (remote) {
+		port->host_port = port->host_port == 0 ? -1 : port->host_port;
+		return 0;
+	}
 	if (!port->listen_address || !*port->listen_address)
-		port->listen_address =
-			(char *)ports_listen_default(ported->config.ip_family, remote);
-	if (!remote)
-		return hold(ported, node, port, err);
-	if (port->host_port == 0)
-		port->host_port = -1;
-	return 0;
+		port->listen_address = (char *)ports_listen_default(ported->config.ip_family);
+	return hold(ported, node, port, err);
 }
 
 /* An array of its own for a node that has been copied. */

@@ -17,12 +17,11 @@ struct ported_config {
 	size_t hold_count;
 };
 
-/* Where a mapping without an address listens: on loopback; of a remote engine everywhere, since its
- * loopback is not ours (CN-091). Static. */
-const char *ports_listen_default(enum ip_family family, bool remote);
+/* Where a mapping without an address listens: on loopback (CN-092; security-faults.md A4). Static. */
+const char *ports_listen_default(enum ip_family family);
 
-/* Settles addresses and ports. Ports of a remote engine are not looked at: 0 becomes -1, its own
- * choice. ERR_ALREADY_EXISTS, reason PORT_IN_USE, names the port that somebody has; ERR_UNAVAILABLE
+/* Settles addresses and ports. Of a remote engine nothing is looked at: 0 becomes -1, its own choice,
+ * and where it listens is its provider's to say (CN-091). ERR_ALREADY_EXISTS, reason PORT_IN_USE, names the port that somebody has; ERR_UNAVAILABLE
  * when this host does not have the address. */
 int ports_choose(const struct cluster_config *config, bool remote, struct ported_config *ret,
 		 struct err *err);

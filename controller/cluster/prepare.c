@@ -34,25 +34,23 @@ static void note(const struct cluster_ctx *ctx, const char *text)
 		ctx->progress->event(ctx->progress->arg, &event);
 }
 
-/* Once, however often it is tried. */
-static void warn(struct attempt *a, const struct strv *warnings)
+static void note_all(const struct cluster_ctx *ctx, const struct strv *warnings)
 {
-	for (size_t i = 0; !a->warned && i < warnings->count; i++) {
+	for (size_t i = 0; i < warnings->count; i++) {
 		cleanup_free char *text = text_format("warning: %s", warnings->items[i]);
 
-		note(a->ctx, text ? text : warnings->items[i]);
+		note(ctx, text ? text : warnings->items[i]);
 	}
-	a->warned = true;
 }
 
-static int judge_engine(struct attempt *a, struct cluster_found *found,
-			const struct cluster_config *config, struct err *err)
+/* Once, however often it is tried. */
+static void warn(struct attempt *a, const struct strv *found, const struct strv *planned)
 {
-	if (found->has_engine && engine_check(provider_name(a->ctx->provider), &found->engine,
-					      config, &found->warnings, err) < 0)
-		return -1;
-	warn(a, &found->warnings);
-	return 0;
+	if (a->warned)
+		return;
+	a->warned = true;
+	note_all(a->ctx, found);
+	note_all(a->ctx, planned);
 }
 
 static int plan_found(struct attempt *a, const struct cluster_found *found,
@@ -76,13 +74,15 @@ static int settle_and_plan(struct attempt *a, struct cluster_found *found,
 	strv_add_all(&found->bad_ips, &a->bad_ips);
 	found->ipv6_refused = a->ipv6_refused;
 	found->network_refused = a->network_refused;
-	if (judge_engine(a, found, config, err) < 0 ||
-	    ports_choose(config, found->has_engine && found->engine.remote, &ported, err) < 0)
+	if (found->has_engine && engine_check(&found->engine, config, &found->warnings, err) < 0)
+		return -1;
+	if (ports_choose(config, found->has_engine && found->engine.remote, &ported, err) < 0)
 		return -1;
 	if (plan_found(a, found, &ported.config, ret_plan, err) < 0) {
 		ported_config_release(&ported);
 		return -1;
 	}
+	warn(a, &found->warnings, &ret_plan->warnings);
 	*ret_ported = ported;
 	return 0;
 }

@@ -5,6 +5,7 @@
  */
 #include "controller/cluster/apply.h"
 #include "controller/cluster/store.h"
+#include "controller/trust/trust.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,8 +152,11 @@ static void remove_directories(const struct run *run)
 		struct err ignored;
 
 		if (step->action == STEP_DIRECTORY_CREATE && was_started(&run->states[i]) &&
-		    !is_theirs(run, step->node))
+		    !is_theirs(run, step->node)) {
+			trust_forget_node(run->ctx->state_dir, run->ctx->name, step->node,
+					  &ignored);
 			store_node_delete(run->ctx->state_dir, step->node, &ignored);
+		}
 	}
 }
 

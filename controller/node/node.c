@@ -143,6 +143,17 @@ struct node *node_list_find(const struct node_list *list, const char *name)
 	return NULL;
 }
 
+const struct node_port *node_tls_port(const struct node *node)
+{
+	for (size_t i = 0; i < node->port_count; i++) {
+		const struct node_port *port = &node->ports[i];
+
+		if (port->container_port == NODE_TLS_PORT && port->protocol == PORT_TCP)
+			return port;
+	}
+	return NULL;
+}
+
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err)
 {
 	struct sockaddr_un address;

@@ -90,6 +90,10 @@ struct node *node_list_find(const struct node_list *list, const char *name);
  * ERR_UNIMPLEMENTED, reason NO_RELAY: a relay is wanted and the engine has none. */
 int node_client(struct node *node, struct client **ret_client, struct err *err);
 
+/* Where the agent's front is published; NULL: nowhere, or the engine was not asked. Borrowed. */
+#define NODE_TLS_PORT 7443
+const struct node_port *node_tls_port(const struct node *node);
+
 /* "<run_dir>/agent.sock"; ERR_INVALID_ARGUMENT when it does not fit a sockaddr_un. */
 int node_socket_path(const struct node *node, char *ret, size_t size, struct err *err);
 

@@ -13,6 +13,7 @@
 
 #define LIST_TRIES  5
 #define PATIENCE_MS 2900
+#define TWIN_MS     1000
 
 static void add_engine(const struct provider *p, struct strv *argv, const char *verb)
 {
@@ -42,7 +43,6 @@ static const struct oci_flavour flavour = {
 	.all_gpus = "--gpus=all",
 	/* --time until docker 27, --timeout since. */
 	.stop_time = "-t",
-	.oldest = 20,
 	.image_check = image_check,
 	.remove = remove_words,
 	.add_engine = add_engine,
@@ -214,30 +214,43 @@ static int remove_network(struct provider *p, const char *id, struct deadline by
 	return oci_run(p, &argv, by, NULL, err);
 }
 
-/* Whoever else made a network of this name at the same moment sees the same two and keeps the same one
- * (CN-071). Theirs goes only when nothing is in it. */
+/* Whether the network 'id' is the only one of its name, or at least the one to keep. A look that fails sees
+ * nobody else. */
+static void look_for_twins(struct provider *p, const char *name, const char *id, struct deadline by,
+			   bool *ret_alone, bool *ret_kept)
+{
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+	cleanup_free char *keep = NULL;
+	struct err ignored;
+	size_t count = 0;
+
+	*ret_alone = *ret_kept = true;
+	if (networks_once(p, name, by, &result, &ignored) < 0 || !result.out.len ||
+	    docker_parse_twins(text_str(&result.out), result.out.len, name, &keep, &count,
+			       &ignored) < 0)
+		return;
+	*ret_alone = count <= 1;
+	*ret_kept = strcmp(keep, id) == 0;
+}
+
+/* docker may let two have one name (CN-071). Nobody removes what another made: who sees a twin and has the
+ * lesser one takes it away. Who has the one to keep gives the other time to do so; a twin that stays
+ * belongs to somebody who was done before ours was there to be seen, and is the winner. */
 static int settle_network(struct provider *p, const char *name, const char *id, struct deadline by,
 			  struct err *err)
 {
-	cleanup_with(exec_result) struct exec_result result = { 0 };
-	cleanup_with(strv) struct strv losers = { 0 };
+	bool alone, kept;
 	struct err ignored;
 
-	if (networks_once(p, name, by, &result, &ignored) < 0 || !result.out.len)
+	look_for_twins(p, name, id, by, &alone, &kept);
+	if (!alone && kept && oci_wait(p, TWIN_MS, by))
+		look_for_twins(p, name, id, by, &alone, &kept);
+	if (alone)
 		return 0;
-	if (docker_parse_twins(text_str(&result.out), result.out.len, name, &losers, err) < 0)
-		return -1;
-	if (strv_has(&losers, id)) {
-		remove_network(p, id, by, &ignored);
-		err_set(err, ERR_ALREADY_EXISTS, 0, "a network of this name exists");
-		return err_explain(err, "NETWORK_EXISTS",
-				   "somebody else may be creating this cluster");
-	}
-	for (size_t i = 0; i < losers.count; i++) {
-		log_debug("docker: network '%s' was made twice, %s goes", name, losers.items[i]);
-		remove_network(p, losers.items[i], by, &ignored);
-	}
-	return 0;
+	log_debug("docker: network '%s' was made twice, ours goes", name);
+	remove_network(p, id, by, &ignored);
+	err_set(err, ERR_ALREADY_EXISTS, 0, "a network of this name exists");
+	return err_explain(err, "NETWORK_EXISTS", "somebody else may be creating this cluster");
 }
 
 static int create_network(struct provider *p, const struct step *step, struct deadline by,

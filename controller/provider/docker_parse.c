@@ -17,15 +17,13 @@ static int parse_line(const char *line, size_t len, struct strv *ids, struct str
 		      struct err *err)
 {
 	struct json_object *json;
-	const char *id;
 	bool has_id;
 
 	if (oci_json_parse(line, len, json_type_object, &json, err) < 0)
 		return -1;
-	id = oci_json_text(json, "ID");
-	has_id = *id;
-	if (says_ours(oci_json_text(json, "Labels")) && has_id)
-		strv_add(ids, id);
+	has_id = *oci_json_text(json, "ID");
+	if (has_id && says_ours(oci_json_text(json, "Labels")))
+		strv_add(ids, oci_json_text(json, "ID"));
 	else
 		strv_add(foreign, oci_json_text(json, "Names"));
 	json_object_put(json);
@@ -252,35 +250,25 @@ static bool is_before(struct json_object *a, struct json_object *b)
 	return strcmp(oci_json_text(a, "Id"), oci_json_text(b, "Id")) < 0;
 }
 
-static struct json_object *twin_to_keep(struct json_object *networks, const char *name)
+int docker_parse_twins(const char *text, size_t len, const char *name, char **ret_keep,
+		       size_t *ret_count, struct err *err)
 {
-	struct json_object *keep = NULL;
-
-	for (size_t i = 0; i < oci_json_count(networks); i++) {
-		struct json_object *network = json_object_array_get_idx(networks, i);
-
-		if (strcmp(oci_json_text(network, "Name"), name) == 0 &&
-		    (!keep || is_before(network, keep)))
-			keep = network;
-	}
-	return keep;
-}
-
-int docker_parse_twins(const char *text, size_t len, const char *name, struct strv *ret_losers,
-		       struct err *err)
-{
-	struct json_object *json, *keep;
+	struct json_object *json, *keep = NULL;
+	size_t count = 0;
 
 	if (oci_json_parse(text, len, json_type_array, &json, err) < 0)
 		return -1;
-	keep = twin_to_keep(json, name);
 	for (size_t i = 0; i < oci_json_count(json); i++) {
 		struct json_object *network = json_object_array_get_idx(json, i);
 
-		if (network != keep && strcmp(oci_json_text(network, "Name"), name) == 0 &&
-		    oci_is_ours(oci_json_member(network, "Labels")))
-			strv_add(ret_losers, oci_json_text(network, "Id"));
+		if (strcmp(oci_json_text(network, "Name"), name) != 0)
+			continue;
+		count++;
+		if (!keep || is_before(network, keep))
+			keep = network;
 	}
+	*ret_keep = strdup(oci_json_text(keep, "Id"));
+	*ret_count = count;
 	json_object_put(json);
-	return 0;
+	return *ret_keep ? 0 : err_oom(err);
 }

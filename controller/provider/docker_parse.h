@@ -20,10 +20,11 @@ void docker_parse_ids(const char *text, struct strv *ids);
 /* `docker network inspect ID...`. */
 int docker_parse_networks(const char *text, size_t len, struct network_list *list, struct err *err);
 
-/* Of the same, the ids of all called 'name' but the one to keep: that with the most containers, of those
- * the one with the lowest id (CN-071). With one among them that is not ours, all of ours. */
-int docker_parse_twins(const char *text, size_t len, const char *name, struct strv *ret_losers,
-		       struct err *err);
+/* Of the same, the id of the one called 'name' that is to be kept: what is not ours, else that with the
+ * most containers, of those the one with the lowest id (CN-071). "" when none is left. 'ret_count' is how
+ * many there are. Caller frees '*ret_keep'. */
+int docker_parse_twins(const char *text, size_t len, const char *name, char **ret_keep,
+		       size_t *ret_count, struct err *err);
 
 /* `docker info --format={{json .}}` and the context that it went by (CN-238). ERR_UNAVAILABLE and the like
  * for the errors that it tells inside its answer. */

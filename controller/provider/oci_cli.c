@@ -3,6 +3,7 @@
 #include "controller/provider/oci_parse.h"
 #include "shared/base/log.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,6 +113,13 @@ int oci_ask(struct provider *p, const struct strv *argv, struct deadline by,
 		if (err->code != ERR_NOT_FOUND || tries == ASK_TRIES)
 			return -1;
 	}
+}
+
+bool oci_wait(struct provider *p, int64_t ms, struct deadline by)
+{
+	struct pollfd pfd = { .fd = p->interrupt ? p->interrupt->fd : -1, .events = POLLIN };
+
+	return poll(&pfd, 1, deadline_poll_ms(deadline_min(by, deadline_in_ms(ms)))) == 0;
 }
 
 void oci_add_words(struct strv *argv, const char *const *words)

@@ -29,7 +29,6 @@ struct oci_flavour {
 	const char *mtu_option;     /* of a bridge: "mtu" */
 	const char *all_gpus;       /* the word for every GPU of NVIDIA's (CN-019) */
 	const char *stop_time;      /* what stands before stop's seconds */
-	int oldest;                 /* major version that still understands us (CN-042) */
 	bool digest_without_tag;    /* see oci_image_name() */
 	bool image_check_is_silent; /* its "no" has no words, only an exit code */
 
@@ -75,6 +74,9 @@ struct deadline oci_ask_deadline(struct deadline by);
  * to be listed went away meanwhile ("no such ..."). */
 int oci_ask(struct provider *p, const struct strv *argv, struct deadline by,
 	    struct exec_result *ret_result, struct err *err);
+
+/* Waits 'ms', or until 'by'. False when it was interrupted. */
+bool oci_wait(struct provider *p, int64_t ms, struct deadline by);
 
 /* Pure. Strict: one value of that type, at most 16 MiB, 64 deep, nothing behind it; else ERR_DATA_LOSS,
  * reason ENGINE_ANSWER_GARBLED. Caller puts it with json_object_put(). */

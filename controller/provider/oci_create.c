@@ -1,8 +1,6 @@
 #include "controller/provider/oci_create.h"
 
 #include "controller/config/cluster_config.h"
-#include "controller/provider/facts.h"
-#include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <inttypes.h>
@@ -11,6 +9,7 @@
 #include <string.h>
 
 #define AGENT_TLS_PORT 7443
+#define LOOPBACK       "127.0.0.1"
 #define NIXOS_MODULES  "/run/current-system/kernel-modules/lib/modules"
 
 static bool is_set(const char *s)
@@ -85,16 +84,6 @@ void oci_add_env(const struct provider *p, struct strv *argv, const struct node_
 		strv_addf(argv, "--env=%s=%s", sorted[i].key, sorted[i].value);
 }
 
-/* CN-091: ports of another machine are of no use on its loopback. A daemon that is reached through this
- * host's loopback is as good as here. */
-static bool publishes_everywhere(const struct provider *p)
-{
-	const char *host = p->engine.host;
-
-	return p->engine.remote && *host && strcmp(host, "localhost") != 0 &&
-	       strncmp(host, "127.", 4) != 0 && strcmp(host, "::1") != 0;
-}
-
 static void add_port(const struct provider *p, struct strv *argv, const char *address,
 		     int host_port, int port, enum port_protocol protocol)
 {
@@ -109,29 +98,14 @@ static void add_port(const struct provider *p, struct strv *argv, const char *ad
 
 void oci_add_ports(const struct provider *p, struct strv *argv, const struct node_spec *spec)
 {
-	const char *address = publishes_everywhere(p) ? "0.0.0.0" : "127.0.0.1";
-
 	for (size_t i = 0; i < spec->port_count; i++) {
 		const struct port_mapping *m = &spec->ports[i];
 
-		add_port(p, argv, is_set(m->listen_address) ? m->listen_address : address,
+		add_port(p, argv, is_set(m->listen_address) ? m->listen_address : LOOPBACK,
 			 m->host_port, m->container_port, m->protocol);
 	}
 	if (spec->agent_port >= 0)
-		add_port(p, argv, address, spec->agent_port, AGENT_TLS_PORT, PORT_TCP);
-}
-
-static void warn_of_open_ports(const struct provider *p, const struct node_spec *spec,
-			       struct plan *plan)
-{
-	size_t open = spec->agent_port >= 0;
-
-	for (size_t i = 0; i < spec->port_count; i++)
-		open += !is_set(spec->ports[i].listen_address);
-	if (open && publishes_everywhere(p))
-		strv_addf(&plan->warnings,
-			  "the ports of '%s' are published on every address of '%s'", spec->name,
-			  p->engine.host);
+		add_port(p, argv, LOOPBACK, spec->agent_port, AGENT_TLS_PORT, PORT_TCP);
 }
 
 static const char *propagation_option(enum mount_propagation propagation)
@@ -217,31 +191,19 @@ static void add_cpus(struct strv *argv, int64_t milli)
 	strv_addf(argv, "--cpus=%" PRId64 "%.*s", milli / 1000, (int)(len > 1 ? len : 0), fraction);
 }
 
-/* Swap as large as memory means none: what kubelet expects, and what "512 MiB" says (CN-020, CN-021). */
-static void add_limits(const struct provider *p, const struct node_spec *spec, struct plan *plan,
-		       struct strv *argv)
+/* Swap as large as memory means none: what kubelet expects, and what "512 MiB" says (CN-020, CN-021). What
+ * the engine cannot hold is left out: it would fail, or lie. */
+static void add_limits(const struct provider *p, const struct node_spec *spec, struct strv *argv)
 {
 	const struct engine_info *e = &p->engine;
 
 	if (spec->memory_bytes > 0 && e->memory_limit) {
 		if (e->swap_limit)
 			strv_addf(argv, "--memory-swap=%" PRId64 "b", spec->memory_bytes);
-		else
-			strv_addf(
-				&plan->warnings,
-				"'%s' may swap beyond its memory limit: %s cannot limit swap here",
-				spec->name, p->ops->name);
 		strv_addf(argv, "--memory=%" PRId64 "b", spec->memory_bytes);
-	} else if (spec->memory_bytes > 0) {
-		strv_addf(&plan->warnings,
-			  "'%s' gets no memory limit: %s has no memory controller here", spec->name,
-			  p->ops->name);
 	}
 	if (spec->cpus_milli > 0 && e->cpu_limit)
 		add_cpus(argv, spec->cpus_milli);
-	else if (spec->cpus_milli > 0)
-		strv_addf(&plan->warnings, "'%s' gets no CPU limit: %s cannot limit CPU time here",
-			  spec->name, p->ops->name);
 }
 
 /* CN-019. AMD's groups are left out: who is root in a privileged container needs none, and an image that
@@ -303,69 +265,6 @@ static void add_system(const struct provider *p, struct strv *argv)
 	oci_flavour(p)->add_own(p, argv);
 }
 
-static int check_age(const struct provider *p, struct err *err)
-{
-	const char *version = p->engine.version;
-	int oldest = oci_flavour(p)->oldest;
-	char major[8];
-	int64_t number;
-
-	snprintf(major, sizeof(major), "%.*s", (int)strcspn(version, "."), version);
-	if (!parse_int(major, 0, 100000, &number) || number >= oldest)
-		return 0;
-	err_set(err, ERR_FAILED_PRECONDITION, 0, "%s %s is too old", p->ops->name, version);
-	return err_explain(err, "ENGINE_TOO_OLD", "install podman 4.0, docker 20.10, or newer");
-}
-
-/* CN-041 */
-static int check_rootless(const struct engine_info *e, struct err *err)
-{
-	static const char *const wanted[] = { "cpu", "memory", "pids" };
-	char missing[64] = "";
-
-	if (!e->rootless)
-		return 0;
-	if (strcmp(e->cgroup, "v1") == 0) {
-		err_set(err, ERR_FAILED_PRECONDITION, 0,
-			"nodes of a rootless engine need cgroup v2, and this host has v1");
-		return err_explain(err, "ROOTLESS_NEEDS_CGROUP_V2",
-				   "boot with systemd.unified_cgroup_hierarchy=1, or run as root");
-	}
-	for (size_t i = 0; *e->cgroup && i < ARRAY_LEN(wanted); i++) {
-		size_t len = strlen(missing);
-
-		if (!host_has_word(e->controllers, wanted[i]))
-			snprintf(missing + len, sizeof(missing) - len, " %s", wanted[i]);
-	}
-	if (!*missing)
-		return 0;
-	err_set(err, ERR_FAILED_PRECONDITION, 0,
-		"the rootless engine lacks these cgroup controllers:%s", missing);
-	return err_explain(err, "CGROUP_CONTROLLER_MISSING",
-			   "set Delegate=cpu cpuset io memory pids for user@.service and log in "
-			   "again, or run as root");
-}
-
-/* What the engine would refuse after a while, or never. */
-static int check_engine(const struct provider *p, const struct node_spec *spec, struct err *err)
-{
-	const struct engine_info *e = &p->engine;
-
-	if (*e->os_type && strcmp(e->os_type, "linux") != 0) {
-		err_set(err, ERR_FAILED_PRECONDITION, 0, "the engine runs %s containers",
-			e->os_type);
-		return err_explain(err, "WINDOWS_CONTAINERS",
-				   "switch the engine to Linux containers");
-	}
-	if (check_age(p, err) < 0 || check_rootless(e, err) < 0)
-		return -1;
-	if (e->cpus <= 0 || spec->cpus_milli <= (int64_t)e->cpus * 1000)
-		return 0;
-	err_set(err, ERR_OUT_OF_RANGE, 0, "%" PRId64 " CPUs were asked for, and there are %d",
-		(spec->cpus_milli + 999) / 1000, e->cpus);
-	return err_explain(err, "TOO_MANY_CPUS", "ask for fewer CPUs");
-}
-
 int oci_plan_create(struct provider *p, const struct node_spec *spec, struct plan *plan,
 		    struct err *err)
 {
@@ -373,8 +272,6 @@ int oci_plan_create(struct provider *p, const struct node_spec *spec, struct pla
 	struct strv *argv;
 	struct step *step;
 
-	if (check_engine(p, spec, err) < 0)
-		return -1;
 	step = plan_add(plan, STEP_CONTAINER_CREATE, spec->name);
 	if (!step || !image)
 		return err_oom(err);
@@ -385,13 +282,12 @@ int oci_plan_create(struct provider *p, const struct node_spec *spec, struct pla
 	/* The image check has spoken; a create does not go to the network. */
 	oci_add_words(argv, OCI_WORDS("--detach", "--tty", "--pull=never"));
 	add_system(p, argv);
-	add_limits(p, spec, plan, argv);
+	add_limits(p, spec, argv);
 	if (add_gpus(p, spec, argv, err) < 0)
 		return -1;
 	add_storage(p, spec, argv);
 	add_network(spec, argv);
 	oci_add_ports(p, argv, spec);
-	warn_of_open_ports(p, spec, plan);
 	oci_add_env(p, argv, spec);
 	oci_add_labels(argv, spec);
 	strv_add(argv, "--");

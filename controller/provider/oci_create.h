@@ -8,10 +8,8 @@
 /* Where the node finds the archive of what it starts with on /var; read only. */
 #define OCI_PRELOAD_PATH "/preload.tar"
 
-/* Appends the step that creates and starts the node. What the engine cannot hold goes to the plan's
- * warnings. ERR_FAILED_PRECONDITION, reasons WINDOWS_CONTAINERS, ENGINE_TOO_OLD,
- * ROOTLESS_NEEDS_CGROUP_V2, CGROUP_CONTROLLER_MISSING; ERR_OUT_OF_RANGE, TOO_MANY_CPUS;
- * ERR_INVALID_ARGUMENT, GPUS_INVALID: what can be known before anything is made (CN-240). */
+/* Appends the step that creates and starts the node. Limits that the engine cannot hold are left out.
+ * ERR_INVALID_ARGUMENT, reason GPUS_INVALID. */
 int oci_plan_create(struct provider *p, const struct node_spec *spec, struct plan *plan,
 		    struct err *err);
 

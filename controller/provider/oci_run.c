@@ -3,12 +3,11 @@
 #include "shared/base/parse.h"
 
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 
-#define LIMIT_TRIES     5
-#define LIMIT_FLOOR     1024
-#define REMOVE_AGAIN_MS 1000
+#define CREATE_TRIES 5
+#define LIMIT_FLOOR  1024
+#define AGAIN_MS     1000
 
 /* The engine's complaints that mean: it is as wanted already. */
 static bool is_done_already(enum step_action action, const char *reason)
@@ -85,6 +84,24 @@ static int remove_half_made(struct provider *p, const char *node, struct deadlin
 	return oci_run(p, &argv, by, NULL, err);
 }
 
+/* What is to be tried after such a failure: 'argv' with lower limits, or as it was when a network's twin
+ * had not gone yet (CN-071). False when there is nothing. */
+static bool has_another_way(struct provider *p, const struct err *failed, struct strv *argv,
+			    struct deadline by)
+{
+	struct strv lower = { 0 };
+
+	if (strcmp(failed->reason, "NETWORK_AMBIGUOUS") == 0)
+		return oci_wait(p, AGAIN_MS, by);
+	if (strcmp(failed->reason, "LIMIT_TOO_HIGH") != 0 || !halve_limits(argv, &lower)) {
+		strv_release(&lower);
+		return false;
+	}
+	strv_release(argv);
+	*argv = lower;
+	return true;
+}
+
 /* The limits that the engine's helpers run under are lower than what a shell shows (test-hosts.md):
  * step down until they fit. */
 static int create(struct provider *p, const struct step *step, struct deadline by, struct err *err)
@@ -93,31 +110,17 @@ static int create(struct provider *p, const struct step *step, struct deadline b
 
 	strv_add_all(&argv, &step->argv);
 	for (int tries = 1;; tries++) {
-		struct strv lower = { 0 };
 		struct err ignored;
 
 		if (oci_run(p, &argv, by, NULL, err) == 0)
 			return 0;
-		if (strcmp(err->reason, "LIMIT_TOO_HIGH") != 0 || tries == LIMIT_TRIES ||
-		    !halve_limits(&argv, &lower)) {
-			strv_release(&lower);
+		if (tries == CREATE_TRIES || !has_another_way(p, err, &argv, by))
 			return -1;
-		}
-		strv_release(&argv);
-		argv = lower;
-		log_debug("%s: '%s' again with lower limits", p->ops->name, step->node);
-		if (remove_half_made(p, step->node, by, &ignored) < 0)
+		log_debug("%s: '%s' again", p->ops->name, step->node);
+		if (remove_half_made(p, step->node, by, &ignored) < 0 &&
+		    ignored.code != ERR_NOT_FOUND)
 			return -1;
 	}
-}
-
-/* True when it was not interrupted meanwhile. */
-static bool wait_a_little(struct provider *p, struct deadline by)
-{
-	struct pollfd pfd = { .fd = p->interrupt ? p->interrupt->fd : -1, .events = POLLIN };
-	struct deadline then = deadline_min(by, deadline_in_ms(REMOVE_AGAIN_MS));
-
-	return poll(&pfd, 1, deadline_poll_ms(then)) == 0;
 }
 
 /* Somebody else, or a call that was broken off, is removing it: once more when that is over (CN-213). */
@@ -126,7 +129,7 @@ static int remove_node(struct provider *p, const struct step *step, struct deadl
 {
 	if (oci_run(p, &step->argv, by, NULL, err) == 0)
 		return 0;
-	if (strcmp(err->reason, "DELETE_STUCK") != 0 || !wait_a_little(p, by))
+	if (strcmp(err->reason, "DELETE_STUCK") != 0 || !oci_wait(p, AGAIN_MS, by))
 		return -1;
 	return oci_run(p, &step->argv, by, NULL, err);
 }
@@ -153,7 +156,8 @@ static int remove_network(struct provider *p, const struct step *step, struct de
 	const char *cluster = strrchr(step->argv.items[step->argv.count - 1], '=') + 1;
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 
-	if (oci_run(p, &step->argv, by, &result, err) < 0)
+	/* podman looks at every container for it, and fails when one of them goes away meanwhile. */
+	if (oci_ask(p, &step->argv, by, &result, err) < 0)
 		return -1;
 	if (strstr(text_str(&result.out), cluster) || !is_ours_still(p, cluster, by))
 		return 0;

@@ -37,13 +37,15 @@ struct step {
 	bool best_effort;     /* a failure is reported and does not stop the rest */
 	char *run_dir;        /* host side of the node's /run/berth, for steps of our own; "" */
 	enum node_role role;  /* the node's, for what is remembered of it */
+	bool agent_tls;       /* of a directory: it gets certificates, too */
 	struct strv backends; /* of a balancer: "NAME=ADDRESS" of each control plane (CN-263) */
 };
 
 struct plan {
 	struct step **steps; /* in an order that respects 'after' */
 	size_t count;
-	struct strv warnings; /* what will not be as it was asked for: one sentence each */
+	struct strv
+		warnings; /* the cluster room's: what will not be as asked for, one sentence each */
 };
 
 /* Appends a step and lends it; NULL on allocation failure. 'node' may be NULL. */

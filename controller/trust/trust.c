@@ -193,7 +193,8 @@ int trust_forget_node(const char *state_dir, const char *cluster, const char *no
 		return err_oom(err);
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
-	return 0;
+	*strrchr(path, '/') = '\0';
+	return rmdir(path) == 0 ? trust_delete(state_dir, cluster, err) : 0;
 }
 
 int trust_delete(const char *state_dir, const char *cluster, struct err *err)

@@ -54,7 +54,7 @@ int trust_renew_node(struct trust *trust, const char *node, const char *run_dir,
 /* The same for every node that is remembered; one that is gone is forgotten. */
 int trust_renew_nodes(struct trust *trust, enum trust_renewal renewal, struct err *err);
 
-/* Absent is success, for both. */
+/* Absent is success, for both. With its last node a cluster's certificates go, too. */
 int trust_forget_node(const char *state_dir, const char *cluster, const char *node,
 		      struct err *err);
 int trust_delete(const char *state_dir, const char *cluster, struct err *err);

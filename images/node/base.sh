@@ -81,6 +81,16 @@ base_bootstrap()
 	}
 }
 
+# By hand and not by systemd-sysusers, which would choose the number at each boot. Files of ours name the user.
+base_users()
+{
+	local root=$1
+
+	echo 'berthd-front:x:250:250:Berth node front:/nonexistent:/usr/sbin/nologin' >> "$root/etc/passwd"
+	echo 'berthd-front:x:250:' >> "$root/etc/group"
+	echo 'berthd-front:!*:19518::::::' >> "$root/etc/shadow"
+}
+
 base_build()
 {
 	local tag=$1
@@ -89,6 +99,7 @@ base_build()
 	base_update_lists
 	mkdir "$root"
 	base_bootstrap "$root"
+	base_users "$root"
 	"$here/trim" "$root"
 	engine_pack "$root" "$base_epoch" '{"Labels":{"io.berth.image":"node-base"}}' '' "$tag"
 	rm -rf "$root"

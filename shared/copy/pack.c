@@ -251,13 +251,18 @@ static void cleanup_dir(DIR **dir)
 		closedir(*dir);
 }
 
+static bool is_dots(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
 static int pack_names(struct packer *p, DIR *dir, unsigned depth, struct err *err)
 {
 	size_t used = strlen(p->path);
 	const struct dirent *one;
 
 	for (errno = 0; (one = readdir(dir)); errno = 0) {
-		if (strcmp(one->d_name, ".") == 0 || strcmp(one->d_name, "..") == 0)
+		if (is_dots(one->d_name))
 			continue;
 		if (used + 1 + strlen(one->d_name) >= sizeof(p->path))
 			return err_set(err, ERR_OUT_OF_RANGE, 0,
@@ -384,7 +389,7 @@ static int pack_all(struct packer *p, struct err *err)
 {
 	if (open_archive(p, err) < 0)
 		return -1;
-	snprintf(p->path, sizeof(p->path), "%s", p->pack->name);
+	snprintf(p->path, sizeof(p->path), "%s", is_dots(p->pack->name) ? "top" : p->pack->name);
 	if (pack_top(p, err) < 0) {
 		/* No end of the archive: it is broken off, and looks it. */
 		p->sink_failed = true;

@@ -14,7 +14,7 @@ typedef int copy_sink_fn(void *arg, const void *bytes, size_t len, struct err *e
 
 struct copy_pack {
 	const char *path; /* what to pack */
-	const char *name; /* the archive's first component */
+	const char *name; /* the archive's first component; "." becomes "top" */
 	bool follow;      /* 'path' itself may be a link to it; links below stay links */
 	copy_sink_fn *sink;
 	void *arg;

@@ -2,6 +2,7 @@
  * One suite, every provider: what provider.h promises. It walks the registry, so that a new provider is
  * tested by existing. What cannot run here is skipped with its reason.
  */
+#include "controller/exec/exec.h"
 #include "controller/provider/provider.h"
 #include "tests/support/control.h"
 #include "tests/support/dockerd.h"
@@ -13,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +40,9 @@ struct rig {
 	char run_dir[128];
 	struct provider *p;
 	const char *why_not; /* the reason to skip; NULL: it runs */
+	struct node_spec spec;
+	const char *subnet6;
+	int mtu;
 };
 
 static struct deadline soon(void)
@@ -72,7 +77,8 @@ static int network(struct rig *rig, const char *subnet, struct err *err)
 					       &(struct network_spec){ .cluster = rig->cluster,
 								       .name = rig->cluster,
 								       .subnet = subnet,
-								       .subnet6 = "" },
+								       .subnet6 = rig->subnet6,
+								       .mtu = rig->mtu },
 					       &plan, err),
 			 0);
 	return run_last(rig, &plan, err);
@@ -80,20 +86,9 @@ static int network(struct rig *rig, const char *subnet, struct err *err)
 
 static int create(struct rig *rig, struct err *err)
 {
-	const struct node_spec spec = {
-		.name = rig->node,
-		.cluster = rig->cluster,
-		.role = NODE_CONTROL_PLANE,
-		.index = 3,
-		.image = image_name(),
-		.ip = "192.168.241.4",
-		.network = rig->cluster,
-		.run_dir = rig->run_dir,
-		.agent_port = -1,
-	};
 	struct plan plan = { 0 };
 
-	assert_int_equal(provider_plan_create(rig->p, &spec, &plan, err), 0);
+	assert_int_equal(provider_plan_create(rig->p, &rig->spec, &plan, err), 0);
 	return run_last(rig, &plan, err);
 }
 
@@ -126,6 +121,18 @@ static int set_up(void **state)
 	snprintf(rig->node, sizeof(rig->node), "%s-a", rig->cluster);
 	snprintf(rig->run_dir, sizeof(rig->run_dir), "%s/run", rig->dir);
 	assert_int_equal(mkdir(rig->run_dir, 0700), 0);
+	rig->subnet6 = "";
+	rig->spec = (struct node_spec){
+		.name = rig->node,
+		.cluster = rig->cluster,
+		.role = NODE_CONTROL_PLANE,
+		.index = 3,
+		.image = image_name(),
+		.ip = "192.168.241.4",
+		.network = rig->cluster,
+		.run_dir = rig->run_dir,
+		.agent_port = -1,
+	};
 	if (strcmp(rig->name, "docker") == 0 && !dockerd)
 		rig->why_not = no_dockerd;
 	else if (provider_open(rig->name, NULL, &rig->p, &err) < 0)
@@ -326,6 +333,104 @@ static void engine_names_its_version(void **state)
 	assert_true(info.version[0] >= '0' && info.version[0] <= '9');
 }
 
+/* CN-250 CN-251: for messages when a node does not come up. */
+static void console_is_there_and_of_nothing_empty(void **state)
+{
+	struct rig *rig = *state;
+	struct deadline by = deadline_in_ms(20000);
+	char *tail;
+
+	skip_unless_possible(rig);
+	tail = provider_console_tail(rig->p, rig->node, soon());
+	assert_string_equal(tail, "");
+	free(tail);
+	make(rig);
+	do {
+		tail = provider_console_tail(rig->p, rig->node, soon());
+		if (*tail || !provider_has_agents(rig->p))
+			break;
+		free(tail);
+		poll(NULL, 0, 50);
+	} while (!deadline_is_over(by));
+	assert_int_equal(*tail != '\0', provider_has_agents(rig->p));
+	assert_null(strchr(tail, '\x1b'));
+	free(tail);
+}
+
+/* What the engine itself says of the node; both engines know these words. Caller frees. */
+static char *engine_says(const struct rig *rig, const char *format)
+{
+	struct exec_options options = { .by = soon() };
+	cleanup_with(exec_result) struct exec_result result = { 0 };
+	cleanup_with(strv) struct strv argv = { 0 };
+	struct err err;
+
+	strv_add(&argv, rig->name);
+	strv_add(&argv, "inspect");
+	strv_addf(&argv, "--format=%s", format);
+	strv_add(&argv, rig->node);
+	assert_int_equal(exec_run(&argv, &options, &result, &err), 0);
+	assert_int_equal(result.exit_code, 0);
+	return text_take(&result.out);
+}
+
+/* CN-020 CN-021 CN-022 CN-023: as the engine has told that it can. */
+static void limits_are_the_engines(void **state)
+{
+	struct rig *rig = *state;
+	struct engine_info info;
+	char expected[64], *said;
+	struct err err;
+
+	skip_unless_possible(rig);
+	assert_int_equal(provider_info(rig->p, soon(), &info, &err), 0);
+	provider_set_engine(rig->p, &info);
+	rig->spec.memory_bytes = (int64_t)512 << 20;
+	rig->spec.cpus_milli = 1500;
+	make(rig);
+	if (!provider_has_agents(rig->p))
+		return;
+	snprintf(expected, sizeof(expected), "%lld %lld %lld\n",
+		 (long long)(info.memory_limit ? rig->spec.memory_bytes : 0),
+		 (long long)(info.memory_limit && info.swap_limit ? rig->spec.memory_bytes
+			     : info.memory_limit                  ? rig->spec.memory_bytes * 2
+								  : 0),
+		 (long long)(info.cpu_limit ? rig->spec.cpus_milli * 1000000 : 0));
+	said = engine_says(rig, "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} "
+				"{{.HostConfig.NanoCpus}}");
+	assert_string_equal(said, expected);
+	free(said);
+}
+
+/* CN-032 CN-052 CN-056 CN-073 CN-075 */
+static void network_and_node_have_both_families(void **state)
+{
+	struct rig *rig = *state;
+	struct network_list networks;
+	const struct network *found;
+	struct node_list list;
+	struct err err;
+
+	skip_unless_possible(rig);
+	rig->subnet6 = "fd00:c0f:1::/64";
+	rig->mtu = 1400;
+	rig->spec.ip6 = "fd00:c0f:1::4";
+	make(rig);
+	assert_int_equal(provider_networks(rig->p, soon(), &networks, &err), 0);
+	found = network_list_find(&networks, rig->cluster);
+	assert_non_null(found);
+	assert_string_equal(found->subnet, "192.168.241.0/24");
+	assert_string_equal(found->subnet6, "fd00:c0f:1::/64");
+	if (provider_has_agents(rig->p))
+		assert_int_equal(found->mtu, 1400);
+	network_list_release(&networks);
+	assert_int_equal(provider_list(rig->p, rig->cluster, soon(), &list, &err), 0);
+	assert_string_equal(list.items[0]->ip, "192.168.241.4");
+	if (provider_has_agents(rig->p))
+		assert_string_equal(list.items[0]->ip6, "fd00:c0f:1::4");
+	node_list_release(&list);
+}
+
 /* CN-295 */
 static void what_is_not_there_cannot_start_or_stop(void **state)
 {
@@ -372,6 +477,11 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(absent_image_is_not_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(engine_names_its_version, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(console_is_there_and_of_nothing_empty, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(limits_are_the_engines, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(network_and_node_have_both_families, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(what_is_not_there_cannot_start_or_stop, set_up,
 						tear_down),
 	};

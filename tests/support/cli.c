@@ -19,7 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define MAX_WORDS 32
+#define MAX_WORDS 64
 
 static struct cli_output run(const char *word, va_list ap)
 {

@@ -3,10 +3,9 @@
  * 'struct runtime_ops' is one request, or two in a row or side by side where CRI promises less than
  * runtime.h does.
  */
+#include "agent/runtime/cri/cri_impl.h"
 #include "agent/runtime/cri/messages.h"
 #include "agent/runtime/cri/tasks.h"
-#include "agent/runtime/cri/transport.h"
-#include "agent/runtime/runtime_impl.h"
 #include "shared/base/cleanup.h"
 
 #include "cri/v1/tasks.pb-c.h"
@@ -14,44 +13,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct cri {
-	struct runtime rt;
-	struct transport *transport;
-};
-
-struct cri_call;
-
-enum absent {
-	ABSENT_IS_ERROR,   /* and only the code says that it is (NS-104) */
-	ABSENT_BY_TEXT,    /* an error; UNKNOWN with a text that says so counts too */
-	ABSENT_IS_SUCCESS, /* the same, and what was to go is gone */
-};
-
-enum delivery {
-	DELIVERED,  /* the caller has its answer */
-	ASKED_MORE, /* the call goes on with another request */
-	NO_MEMORY,  /* the caller has not been told */
-};
-
-struct cri_method {
-	struct transport_method wire;
-	const ProtobufCMessageDescriptor *reply;
-	enum absent absent;
-	enum delivery (*deliver)(struct cri_call *call, const ProtobufCMessage *m, struct arena *a);
-};
-
-struct cri_call {
-	struct cri *cri;
-	const struct cri_method *method;
-	struct runtime_reply to;
-	struct deadline by;
-	char *id;   /* of the thing asked for; a list's filter */
-	bool freed; /* the left-over task of a container has been dealt with, once */
-	int64_t grace_s;
-	char *name; /* what Version said, kept for Status */
-	char *version;
-};
 
 static void call_free(struct cri_call *call)
 {
@@ -67,7 +28,7 @@ DEFINE_CLEANUP(call, struct cri_call *, call_free)
 
 /* --- answers -------------------------------------------------------------------------------------- */
 
-static enum delivery deliver_done(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
+enum delivery cri_deliver_done(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
 {
 	(void)m;
 	(void)a;
@@ -103,6 +64,12 @@ static enum delivery deliver_container_id(struct cri_call *call, const ProtobufC
 	return deliver_id(call, ((const Runtime__V1__CreateContainerResponse *)m)->container_id);
 }
 
+static enum delivery deliver_url(struct cri_call *call, const ProtobufCMessage *m, struct arena *a)
+{
+	(void)a;
+	return deliver_id(call, ((const Runtime__V1__UrlResponse *)m)->url);
+}
+
 static enum delivery deliver_sandboxes(struct cri_call *call, const ProtobufCMessage *m,
 				       struct arena *a)
 {
@@ -131,13 +98,14 @@ static enum delivery deliver_containers(struct cri_call *call, const ProtobufCMe
 	return DELIVERED;
 }
 
-static void fail_without_status(struct cri_call *call)
+static enum delivery fail_without_status(struct cri_call *call)
 {
 	struct err err;
 
 	err_set(&err, ERR_INTERNAL, 0, "runtime: %s: it answered without a status",
 		call->method->wire.name);
 	runtime_reply_fail(&call->to, &err);
+	return DELIVERED;
 }
 
 static enum delivery deliver_sandbox(struct cri_call *call, const ProtobufCMessage *m,
@@ -147,10 +115,8 @@ static enum delivery deliver_sandbox(struct cri_call *call, const ProtobufCMessa
 		((const Runtime__V1__PodSandboxStatusResponse *)m)->status;
 	struct runtime_sandbox one;
 
-	if (!status) {
-		fail_without_status(call);
-		return DELIVERED;
-	}
+	if (!status)
+		return fail_without_status(call);
 	if (!message_to_sandbox(a, status, &one))
 		return NO_MEMORY;
 	one.pid = message_sandbox_pid((const Runtime__V1__PodSandboxStatusResponse *)m);
@@ -165,46 +131,11 @@ static enum delivery deliver_container(struct cri_call *call, const ProtobufCMes
 		((const Runtime__V1__ContainerStatusResponse *)m)->status;
 	struct runtime_container one;
 
-	if (!status) {
-		fail_without_status(call);
-		return DELIVERED;
-	}
+	if (!status)
+		return fail_without_status(call);
 	if (!message_to_container(a, status, &one))
 		return NO_MEMORY;
 	call->to.fn.containers(call->to.arg, &one, 1, NULL);
-	return DELIVERED;
-}
-
-static enum delivery deliver_image(struct cri_call *call, const ProtobufCMessage *m,
-				   struct arena *a)
-{
-	(void)a;
-	call->to.fn.image(call->to.arg,
-			  message_image_ref(((const Runtime__V1__ImageStatusResponse *)m)->image),
-			  NULL);
-	return DELIVERED;
-}
-
-static enum delivery deliver_images(struct cri_call *call, const ProtobufCMessage *m,
-				    struct arena *a)
-{
-	struct runtime_image *list;
-	size_t count;
-
-	list = message_to_images(a, (const Runtime__V1__ListImagesResponse *)m, &count);
-	if (!list)
-		return NO_MEMORY;
-	call->to.fn.images(call->to.arg, list, count, NULL);
-	return DELIVERED;
-}
-
-static enum delivery deliver_pulled(struct cri_call *call, const ProtobufCMessage *m,
-				    struct arena *a)
-{
-	const char *ref = ((const Runtime__V1__PullImageResponse *)m)->image_ref;
-
-	(void)a;
-	call->to.fn.image(call->to.arg, ref && *ref ? ref : call->id, NULL);
 	return DELIVERED;
 }
 
@@ -221,17 +152,6 @@ static enum delivery deliver_task_deleted(struct cri_call *call, const ProtobufC
 
 /* --- methods -------------------------------------------------------------------------------------- */
 
-#define RUNTIME_READ(method, reply, absent, deliver)                                             \
-	{                                                                                        \
-		{ "RuntimeService", method, true }, &runtime__v1__##reply##__descriptor, absent, \
-			deliver                                                                  \
-	}
-#define RUNTIME_WRITE(method, reply, absent, deliver)                                             \
-	{                                                                                         \
-		{ "RuntimeService", method, false }, &runtime__v1__##reply##__descriptor, absent, \
-			deliver                                                                   \
-	}
-
 static const struct cri_method version =
 	RUNTIME_READ("Version", version_response, ABSENT_IS_ERROR, deliver_version);
 static const struct cri_method status =
@@ -246,9 +166,9 @@ static const struct cri_method run_sandbox =
 	RUNTIME_WRITE("RunPodSandbox", run_pod_sandbox_response, ABSENT_IS_ERROR,
 		      deliver_sandbox_id);
 static const struct cri_method stop_sandbox =
-	RUNTIME_WRITE("StopPodSandbox", empty, ABSENT_IS_SUCCESS, deliver_done);
+	RUNTIME_WRITE("StopPodSandbox", empty, ABSENT_IS_SUCCESS, cri_deliver_done);
 static const struct cri_method remove_sandbox =
-	RUNTIME_WRITE("RemovePodSandbox", empty, ABSENT_IS_SUCCESS, deliver_done);
+	RUNTIME_WRITE("RemovePodSandbox", empty, ABSENT_IS_SUCCESS, cri_deliver_done);
 static const struct cri_method list_containers =
 	RUNTIME_READ("ListContainers", list_containers_response, ABSENT_IS_ERROR,
 		     deliver_containers);
@@ -259,64 +179,30 @@ static const struct cri_method create_container =
 	RUNTIME_WRITE("CreateContainer", create_container_response, ABSENT_IS_ERROR,
 		      deliver_container_id);
 static const struct cri_method start_container =
-	RUNTIME_WRITE("StartContainer", empty, ABSENT_IS_ERROR, deliver_done);
+	RUNTIME_WRITE("StartContainer", empty, ABSENT_IS_ERROR, cri_deliver_done);
 static const struct cri_method stop_container =
-	RUNTIME_WRITE("StopContainer", empty, ABSENT_BY_TEXT, deliver_done);
+	RUNTIME_WRITE("StopContainer", empty, ABSENT_BY_TEXT, cri_deliver_done);
+static const struct cri_method exec_session =
+	RUNTIME_WRITE("Exec", url_response, ABSENT_BY_TEXT, deliver_url);
+static const struct cri_method attach_session =
+	RUNTIME_WRITE("Attach", url_response, ABSENT_BY_TEXT, deliver_url);
 static const struct cri_method remove_check =
 	RUNTIME_READ("ContainerStatus", container_status_response, ABSENT_IS_SUCCESS,
 		     deliver_removal_check);
 static const struct cri_method remove_container =
-	RUNTIME_WRITE("RemoveContainer", empty, ABSENT_IS_SUCCESS, deliver_done);
-static const struct cri_method task_kill = {
-	{ "containerd.services.tasks.v1.Tasks", "Kill", false },
-	&runtime__v1__empty__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_task_killed,
-};
-static const struct cri_method task_delete = {
-	{ "containerd.services.tasks.v1.Tasks", "Delete", false },
-	&runtime__v1__empty__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_task_deleted,
-};
-static const struct cri_method image_status = {
-	{ "ImageService", "ImageStatus", true },
-	&runtime__v1__image_status_response__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_image,
-};
-static const struct cri_method list_images = {
-	{ "ImageService", "ListImages", true },
-	&runtime__v1__list_images_response__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_images,
-};
-static const struct cri_method remove_image = {
-	{ "ImageService", "RemoveImage", false },
-	&runtime__v1__empty__descriptor,
-	ABSENT_IS_SUCCESS,
-	deliver_done,
-};
-static const struct cri_method pull_image = {
-	{ "ImageService", "PullImage", false },
-	&runtime__v1__pull_image_response__descriptor,
-	ABSENT_IS_ERROR,
-	deliver_pulled,
-};
+	RUNTIME_WRITE("RemoveContainer", empty, ABSENT_IS_SUCCESS, cri_deliver_done);
+static const struct cri_method task_kill =
+	TASKS("Kill", false, empty, ABSENT_IS_ERROR, deliver_task_killed);
+static const struct cri_method task_delete =
+	TASKS("Delete", false, empty, ABSENT_IS_ERROR, deliver_task_deleted);
 
 /* --- calls ---------------------------------------------------------------------------------------- */
 
-/* Some runtimes say it in words only. The words must be about this id: others are not found too,
- * such as programs, networks and cgroups. */
 static bool says_absent(const struct cri_call *call, const struct err *err)
 {
 	if (err->code == ERR_NOT_FOUND)
 		return true;
-	if (err->code != ERR_UNKNOWN || call->method->absent == ABSENT_IS_ERROR)
-		return false;
-	return call->id && strstr(err->msg, call->id) &&
-	       (strcasestr(err->msg, "not found") || strcasestr(err->msg, "no such container") ||
-		strcasestr(err->msg, "does not exist"));
+	return call->method->absent != ABSENT_IS_ERROR && message_says_absent(err, call->id);
 }
 
 static void fail(struct cri_call *call, const struct err *err)
@@ -336,15 +222,12 @@ static void fail(struct cri_call *call, const struct err *err)
 	runtime_reply_fail(&call->to, &known);
 }
 
-static void ask(struct cri_call *call, const struct cri_method *method,
-		const ProtobufCMessage *req);
-
 static void ask_removal(struct cri_call *call)
 {
 	Runtime__V1__RemoveContainerRequest req = RUNTIME__V1__REMOVE_CONTAINER_REQUEST__INIT;
 
 	req.container_id = call->id;
-	ask(call, &remove_container, &req.base);
+	cri_ask(call, &remove_container, &req.base);
 }
 
 /* A StartContainer that was broken off (its caller was killed) may leave a task that containerd's CRI
@@ -364,7 +247,7 @@ static bool free_task(struct cri_call *call, const struct err *err)
 	req.container_id = call->id;
 	req.signal = SIGKILL;
 	req.all = true;
-	ask(call, &task_kill, &req.base);
+	cri_ask(call, &task_kill, &req.base);
 	return true;
 }
 
@@ -377,7 +260,7 @@ static enum delivery deliver_task_killed(struct cri_call *call, const ProtobufCM
 	(void)m;
 	(void)a;
 	req.container_id = call->id;
-	ask(call, &task_delete, &req.base);
+	cri_ask(call, &task_delete, &req.base);
 	return ASKED_MORE;
 }
 
@@ -423,15 +306,14 @@ static void on_reply(void *arg, const uint8_t *reply, size_t len, const struct e
 	runtime_reply_fail(&call->to, &err);
 }
 
-static void ask(struct cri_call *call, const struct cri_method *method, const ProtobufCMessage *req)
+void cri_ask(struct cri_call *call, const struct cri_method *method, const ProtobufCMessage *req)
 {
 	call->method = method;
 	transport_call(call->cri->transport, &method->wire, req, call->by, on_reply, call);
 }
 
-/* NULL: no memory, and already told. 'id' (may be NULL) is copied. */
-static struct cri_call *call_new(struct runtime *rt, struct runtime_reply to, struct deadline by,
-				 const char *id)
+struct cri_call *cri_call_new(struct runtime *rt, struct runtime_reply to, struct deadline by,
+			      const char *id)
 {
 	cleanup_with(call) struct cri_call *call = calloc(1, sizeof(*call));
 	struct err err;
@@ -453,11 +335,11 @@ static struct cri_call *call_new(struct runtime *rt, struct runtime_reply to, st
 
 static void cri_get_info(struct runtime *rt, struct deadline by, runtime_info_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_info(done, arg), by, NULL);
+	struct cri_call *call = cri_call_new(rt, reply_to_info(done, arg), by, NULL);
 	Runtime__V1__VersionRequest req = RUNTIME__V1__VERSION_REQUEST__INIT;
 
 	if (call)
-		ask(call, &version, &req.base);
+		cri_ask(call, &version, &req.base);
 }
 
 static enum delivery deliver_version(struct cri_call *call, const ProtobufCMessage *m,
@@ -471,7 +353,7 @@ static enum delivery deliver_version(struct cri_call *call, const ProtobufCMessa
 	call->version = strdup(from->runtime_version ? from->runtime_version : "");
 	if (!call->name || !call->version)
 		return NO_MEMORY;
-	ask(call, &status, &req.base);
+	cri_ask(call, &status, &req.base);
 	return ASKED_MORE;
 }
 
@@ -499,7 +381,7 @@ static size_t select_pod(const struct runtime_filter *filter, Runtime__V1__KeyVa
 static void cri_list_sandboxes(struct runtime *rt, const struct runtime_filter *filter,
 			       struct deadline by, runtime_sandboxes_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, filter->id);
+	struct cri_call *call = cri_call_new(rt, reply_to_sandboxes(done, arg), by, filter->id);
 	Runtime__V1__ListPodSandboxRequest req = RUNTIME__V1__LIST_POD_SANDBOX_REQUEST__INIT;
 	Runtime__V1__PodSandboxFilter wanted = RUNTIME__V1__POD_SANDBOX_FILTER__INIT;
 	Runtime__V1__KeyValue label = RUNTIME__V1__KEY_VALUE__INIT;
@@ -511,32 +393,32 @@ static void cri_list_sandboxes(struct runtime *rt, const struct runtime_filter *
 	wanted.n_label_selector = select_pod(filter, &label);
 	if (wanted.n_label_selector)
 		req.filter = &wanted;
-	ask(call, &list_sandboxes, &req.base);
+	cri_ask(call, &list_sandboxes, &req.base);
+}
+
+static void ask_sandbox(struct runtime *rt, const char *id, bool verbose, struct deadline by,
+			runtime_sandboxes_fn *done, void *arg)
+{
+	struct cri_call *call = cri_call_new(rt, reply_to_sandboxes(done, arg), by, id);
+	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
+
+	if (!call)
+		return;
+	req.pod_sandbox_id = (char *)id;
+	req.verbose = verbose;
+	cri_ask(call, &sandbox_status, &req.base);
 }
 
 static void cri_sandbox_status(struct runtime *rt, const char *id, struct deadline by,
 			       runtime_sandboxes_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, id);
-	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
-
-	if (!call)
-		return;
-	req.pod_sandbox_id = (char *)id;
-	ask(call, &sandbox_status, &req.base);
+	ask_sandbox(rt, id, false, by, done, arg);
 }
 
 static void cri_sandbox_details(struct runtime *rt, const char *id, struct deadline by,
 				runtime_sandboxes_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_sandboxes(done, arg), by, id);
-	Runtime__V1__PodSandboxStatusRequest req = RUNTIME__V1__POD_SANDBOX_STATUS_REQUEST__INIT;
-
-	if (!call)
-		return;
-	req.pod_sandbox_id = (char *)id;
-	req.verbose = true;
-	ask(call, &sandbox_status, &req.base);
+	ask_sandbox(rt, id, true, by, done, arg);
 }
 
 static void fail_oom(struct cri_call *call)
@@ -552,14 +434,14 @@ static void cri_run_sandbox(struct runtime *rt, const struct sandbox_request *fr
 			    struct deadline by, runtime_id_fn *done, void *arg)
 {
 	__attribute__((cleanup(cleanup_arena))) struct arena arena = { 0 };
-	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, NULL);
+	struct cri_call *call = cri_call_new(rt, reply_to_id(done, arg), by, NULL);
 	Runtime__V1__RunPodSandboxRequest req = RUNTIME__V1__RUN_POD_SANDBOX_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.config = message_sandbox_config(&arena, from);
 	if (req.config)
-		ask(call, &run_sandbox, &req.base);
+		cri_ask(call, &run_sandbox, &req.base);
 	else
 		fail_oom(call);
 }
@@ -567,31 +449,31 @@ static void cri_run_sandbox(struct runtime *rt, const struct sandbox_request *fr
 static void cri_stop_sandbox(struct runtime *rt, const char *id, struct deadline by,
 			     runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__StopPodSandboxRequest req = RUNTIME__V1__STOP_POD_SANDBOX_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.pod_sandbox_id = (char *)id;
-	ask(call, &stop_sandbox, &req.base);
+	cri_ask(call, &stop_sandbox, &req.base);
 }
 
 static void cri_remove_sandbox(struct runtime *rt, const char *id, struct deadline by,
 			       runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__RemovePodSandboxRequest req = RUNTIME__V1__REMOVE_POD_SANDBOX_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.pod_sandbox_id = (char *)id;
-	ask(call, &remove_sandbox, &req.base);
+	cri_ask(call, &remove_sandbox, &req.base);
 }
 
 static void cri_list_containers(struct runtime *rt, const struct runtime_filter *filter,
 				struct deadline by, runtime_containers_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_containers(done, arg), by, filter->id);
+	struct cri_call *call = cri_call_new(rt, reply_to_containers(done, arg), by, filter->id);
 	Runtime__V1__ListContainersRequest req = RUNTIME__V1__LIST_CONTAINERS_REQUEST__INIT;
 	Runtime__V1__ContainerFilter wanted = RUNTIME__V1__CONTAINER_FILTER__INIT;
 	Runtime__V1__KeyValue label = RUNTIME__V1__KEY_VALUE__INIT;
@@ -603,19 +485,19 @@ static void cri_list_containers(struct runtime *rt, const struct runtime_filter 
 	wanted.n_label_selector = select_pod(filter, &label);
 	if (wanted.n_label_selector)
 		req.filter = &wanted;
-	ask(call, &list_containers, &req.base);
+	cri_ask(call, &list_containers, &req.base);
 }
 
 static void cri_container_status(struct runtime *rt, const char *id, struct deadline by,
 				 runtime_containers_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_containers(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_containers(done, arg), by, id);
 	Runtime__V1__ContainerStatusRequest req = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.container_id = (char *)id;
-	ask(call, &container_status, &req.base);
+	cri_ask(call, &container_status, &req.base);
 }
 
 static void cri_create_container(struct runtime *rt, const char *sandbox_id,
@@ -624,7 +506,7 @@ static void cri_create_container(struct runtime *rt, const char *sandbox_id,
 				 runtime_id_fn *done, void *arg)
 {
 	__attribute__((cleanup(cleanup_arena))) struct arena arena = { 0 };
-	struct cri_call *call = call_new(rt, reply_to_id(done, arg), by, NULL);
+	struct cri_call *call = cri_call_new(rt, reply_to_id(done, arg), by, NULL);
 	Runtime__V1__CreateContainerRequest req = RUNTIME__V1__CREATE_CONTAINER_REQUEST__INIT;
 
 	if (!call)
@@ -633,7 +515,7 @@ static void cri_create_container(struct runtime *rt, const char *sandbox_id,
 	req.config = message_container_config(&arena, from);
 	req.sandbox_config = message_sandbox_config(&arena, sandbox);
 	if (req.config && req.sandbox_config)
-		ask(call, &create_container, &req.base);
+		cri_ask(call, &create_container, &req.base);
 	else
 		fail_oom(call);
 }
@@ -641,13 +523,13 @@ static void cri_create_container(struct runtime *rt, const char *sandbox_id,
 static void cri_start_container(struct runtime *rt, const char *id, struct deadline by,
 				runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__StartContainerRequest req = RUNTIME__V1__START_CONTAINER_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.container_id = (char *)id;
-	ask(call, &start_container, &req.base);
+	cri_ask(call, &start_container, &req.base);
 }
 
 /* Whether or not there was something to thaw: the stop itself tells how things are. */
@@ -663,14 +545,14 @@ static void on_thawed(void *arg, const struct err *err)
 	}
 	req.container_id = call->id;
 	req.timeout = call->grace_s;
-	ask(call, &stop_container, &req.base);
+	cri_ask(call, &stop_container, &req.base);
 }
 
 /* A frozen container hears no signal, on cgroup v1 not even SIGKILL (NS-067). */
 static void cri_stop_container(struct runtime *rt, const char *id, int64_t grace_s,
 			       struct deadline by, runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 
 	if (!call)
 		return;
@@ -700,13 +582,13 @@ static void cri_list_paused(struct runtime *rt, struct deadline by, runtime_cont
 static void cri_remove_container(struct runtime *rt, const char *id, struct deadline by,
 				 runtime_done_fn *done, void *arg)
 {
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, id);
+	struct cri_call *call = cri_call_new(rt, reply_to_done(done, arg), by, id);
 	Runtime__V1__ContainerStatusRequest req = RUNTIME__V1__CONTAINER_STATUS_REQUEST__INIT;
 
 	if (!call)
 		return;
 	req.container_id = (char *)id;
-	ask(call, &remove_check, &req.base);
+	cri_ask(call, &remove_check, &req.base);
 }
 
 static enum delivery deliver_removal_check(struct cri_call *call, const ProtobufCMessage *m,
@@ -727,56 +609,40 @@ static enum delivery deliver_removal_check(struct cri_call *call, const Protobuf
 	return ASKED_MORE;
 }
 
-static void cri_image_status(struct runtime *rt, const char *image, struct deadline by,
-			     runtime_image_fn *done, void *arg)
+static void ask_attach(struct cri_call *call, const struct runtime_session *session)
 {
-	struct cri_call *call = call_new(rt, reply_to_image(done, arg), by, image);
-	Runtime__V1__ImageStatusRequest req = RUNTIME__V1__IMAGE_STATUS_REQUEST__INIT;
-	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
+	Runtime__V1__AttachRequest req = RUNTIME__V1__ATTACH_REQUEST__INIT;
+
+	req.container_id = call->id;
+	req.tty = session->tty;
+	req.with_stdin = session->input;
+	req.with_stdout = true;
+	req.with_stderr = !session->tty;
+	cri_ask(call, &attach_session, &req.base);
+}
+
+static void cri_open_session(struct runtime *rt, const char *id,
+			     const struct runtime_session *session, struct deadline by,
+			     runtime_id_fn *done, void *arg)
+{
+	struct cri_call *call = cri_call_new(rt, reply_to_id(done, arg), by, id);
+	Runtime__V1__ExecRequest req = RUNTIME__V1__EXEC_REQUEST__INIT;
 
 	if (!call)
 		return;
-	spec.image = (char *)image;
-	req.image = &spec;
-	ask(call, &image_status, &req.base);
-}
-
-static void cri_pull_image(struct runtime *rt, const char *image, struct deadline by,
-			   runtime_image_fn *done, void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_image(done, arg), by, image);
-	Runtime__V1__PullImageRequest req = RUNTIME__V1__PULL_IMAGE_REQUEST__INIT;
-	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
-
-	if (!call)
+	if (!session->argv) {
+		ask_attach(call, session);
 		return;
-	spec.image = (char *)image;
-	req.image = &spec;
-	ask(call, &pull_image, &req.base);
-}
-
-static void cri_list_images(struct runtime *rt, struct deadline by, runtime_images_fn *done,
-			    void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_images(done, arg), by, NULL);
-	Runtime__V1__ListImagesRequest req = RUNTIME__V1__LIST_IMAGES_REQUEST__INIT;
-
-	if (call)
-		ask(call, &list_images, &req.base);
-}
-
-static void cri_remove_image(struct runtime *rt, const char *image, struct deadline by,
-			     runtime_done_fn *done, void *arg)
-{
-	struct cri_call *call = call_new(rt, reply_to_done(done, arg), by, image);
-	Runtime__V1__RemoveImageRequest req = RUNTIME__V1__REMOVE_IMAGE_REQUEST__INIT;
-	Runtime__V1__ImageSpec spec = RUNTIME__V1__IMAGE_SPEC__INIT;
-
-	if (!call)
-		return;
-	spec.image = (char *)image;
-	req.image = &spec;
-	ask(call, &remove_image, &req.base);
+	}
+	req.container_id = call->id;
+	req.cmd = (char **)session->argv;
+	while (session->argv[req.n_cmd])
+		req.n_cmd++;
+	req.tty = session->tty;
+	req.with_stdin = session->input;
+	req.with_stdout = true;
+	req.with_stderr = !session->tty;
+	cri_ask(call, &exec_session, &req.base);
 }
 
 static void cri_close(struct runtime *rt)
@@ -820,6 +686,7 @@ const struct runtime_ops runtime_cri_ops = {
 	.unpause_container = cri_unpause_container,
 	.list_paused = cri_list_paused,
 	.remove_container = cri_remove_container,
+	.open_session = cri_open_session,
 	.image_status = cri_image_status,
 	.pull_image = cri_pull_image,
 	.list_images = cri_list_images,

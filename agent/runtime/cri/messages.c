@@ -544,3 +544,10 @@ message_to_images(struct arena *a, const Runtime__V1__ListImagesResponse *from, 
 	*ret_count = from->n_images;
 	return list;
 }
+
+bool message_says_absent(const struct err *err, const char *id)
+{
+	return err->code == ERR_UNKNOWN && id && strstr(err->msg, id) &&
+	       (strcasestr(err->msg, "not found") || strcasestr(err->msg, "no such container") ||
+		strcasestr(err->msg, "does not exist"));
+}

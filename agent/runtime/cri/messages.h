@@ -38,5 +38,9 @@ uint32_t message_sandbox_pid(const Runtime__V1__PodSandboxStatusResponse *from);
 struct runtime_image *
 message_to_images(struct arena *a, const Runtime__V1__ListImagesResponse *from, size_t *ret_count);
 
+/* Some runtimes say that 'id' is not there in words only. The words must be about this id: others are
+ * not found too, such as programs, networks and cgroups. */
+bool message_says_absent(const struct err *err, const char *id);
+
 /* What a container is made from (PS-187), or NULL. */
 const char *message_image_ref(const Runtime__V1__Image *image);

@@ -413,6 +413,165 @@ static void deadline_holds_for_the_whole_command(void **state)
 
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* The "argv" of the step of that id, as one line. */
+static char *step_words(struct json_object *plan, const char *id)
+{
+	struct json_object *steps = json_object_object_get(plan, "steps"), *argv;
+	struct text text = { 0 };
+
+	for (size_t i = 0; i < json_object_array_length(steps); i++) {
+		if (strcmp(text_at(steps, i, "id"), id) != 0)
+			continue;
+		argv = json_object_object_get(json_object_array_get_idx(steps, i), "argv");
+		for (size_t k = 0; k < json_object_array_length(argv); k++)
+			text_addf(&text, "%s ",
+				  json_object_get_string(json_object_array_get_idx(argv, k)));
+	}
+	return text_take(&text);
+}
+
+static void assert_words(struct json_object *plan, const char *id, const char *words)
+{
+	char *all = step_words(plan, id);
+
+	if (!strstr(all, words))
+		fail_msg("no \"%s\" in: %s", words, all);
+	free(all);
+}
+
+/* CN-001 CN-002 CN-036 CN-060 */
+static void create_flags_reach_the_plan(void **state)
+{
+	struct cli_output output =
+		cli_run("create", "cluster", "--dry-run", "-o", "json", "--workers", "1",
+			"--memory", "4g", "--cpus=2.5", "--label", "tier=x", "-e", "A=B", "--mount",
+			"/tmp:/data:ro", "--dns-search", "a.example,b.example", "-p", "[::1]:0:80",
+			"--static-ip", "10.7.7.9", "--ip-family", "dual", NULL);
+	struct json_object *plan;
+
+	(void)state;
+	assert_int_equal(output.exit_code, 0);
+	plan = json_of(&output);
+	assert_words(plan, "network", "--subnet=10.7.7.0/24 ");
+	assert_words(plan, "network", "--subnet6=fc00:");
+	assert_words(plan, "create/berth-control-plane", "--ip=10.7.7.9 ");
+	assert_words(plan, "create/berth-control-plane", "--publish=::1/");
+	assert_words(plan, "create/berth-worker",
+		     "--memory=4294967296 --cpus-milli=2500 --dns-search=a.example "
+		     "--dns-search=b.example --mount=/tmp:/data --env=A=B --label=tier=x ");
+	json_object_put(plan);
+}
+
+/* The same of one more node; a file's fields stay beside flags. */
+static void node_flags_and_files_go_together(void **state)
+{
+	const struct place *place = *state;
+	struct cli_output output;
+	struct json_object *plan;
+	char path[128];
+
+	create("dev", "0");
+	output = cli_run("create", "node", "extra", "--name", "dev", "--dry-run", "-o", "json",
+			 "--memory", "1g", "--dns-search", ".", "-p", "80", NULL);
+	assert_int_equal(output.exit_code, 0);
+	plan = json_of(&output);
+	assert_words(plan, "create/extra", "--memory=1073741824 --no-dns-search --publish=");
+	json_object_put(plan);
+
+	write_file(place, "c.yaml",
+		   "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\nname: f\n"
+		   "networking: {dnsSearch: [x.example]}\nnodes:\n- role: worker\n"
+		   "- role: control-plane\n  labels: {a: b}\n",
+		   path);
+	output = cli_run("create", "cluster", "--config", path, "--dry-run", "-o", "json",
+			 "--label", "c=d", "-p", "127.0.0.1::80", NULL);
+	assert_int_equal(output.exit_code, 0);
+	plan = json_of(&output);
+	assert_words(plan, "create/f-control-plane", "--dns-search=x.example --publish=127.0.0.1/");
+	assert_words(plan, "create/f-control-plane", "--label=a=b --label=c=d ");
+	assert_words(plan, "create/f-worker", "--dns-search=x.example --label=c=d ");
+	json_object_put(plan);
+}
+
+/* CN-006 CN-007 */
+static void create_flags_that_make_no_sense_are_refused(void **state)
+{
+	static const struct {
+		const char *flag;
+		const char *value;
+		const char *words;
+	} rows[] = {
+		{ "--memory", "2048", "--memory: '2048' is no size" },
+		{ "--memory", "1g", "less than a control plane needs" },
+		{ "--cpus", "two", "--cpus: 'two' is no number of CPUs" },
+		{ "--gpus", "some", "--gpus: 'some' is not one of" },
+		{ "--mount", "/tmp", "--mount: '/tmp' is no mount" },
+		{ "--mount", "/tmp:/var", "the node keeps its state there" },
+		{ "--env", "A", "--env: 'A' is no pair" },
+		{ "--label", "=x", "--label: '=x' is no pair" },
+		{ "--publish", "80/icmp", "--publish: '80/icmp' is no published port" },
+		{ "--subnet", "8.8.8.0/24", "cannot be a cluster's subnet" },
+		{ "--static-ip", "192.168.1.1", "cannot be the address of a node" },
+		{ "--ip-family", "v6", "--ip-family: 'v6' is not one of" },
+		{ "--dns-search", "a b", "--dns-search: 'a b' is no domain" },
+		{ "--network", "host", "cannot be a cluster's network" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		cli_expect(strcmp(rows[i].words, "less than a control plane needs") == 0 ? 1 : 2,
+			   "", rows[i].words, "create", "cluster", "--dry-run", rows[i].flag,
+			   rows[i].value, NULL);
+	cli_expect(0, "container-create", "warning: node", "create", "cluster", "--dry-run",
+		   "--memory", "1g", "--force", NULL);
+	cli_expect(2, "", "neither control-plane nor worker", "create", "node", "x", "--role",
+		   "external-load-balancer", NULL);
+}
+
+/* CN-070 */
+static void network_of_the_environment_is_told(void **state)
+{
+	(void)state;
+	setenv("BERTH_NETWORK", "lan", 1);
+	cli_expect(0, "network-create lan", "warning: BERTH_NETWORK is set", "create", "cluster",
+		   "--dry-run", NULL);
+	cli_expect(0, "network-create wan", "", "create", "cluster", "--dry-run", "--network",
+		   "wan", NULL);
+	unsetenv("BERTH_NETWORK");
+}
+
+/* D11: a plan can be read where no engine is installed, and is what an engine would be told. */
+static void plans_need_no_engine(void **state)
+{
+	static const char *const engines[] = { "podman", "docker" };
+	const struct place *place = *state;
+	char *path = strdup(getenv("PATH"));
+
+	assert_non_null(path);
+	setenv("PATH", place->dir, 1);
+	for (size_t i = 0; i < 2; i++) {
+		struct cli_output output = cli_run("create", "cluster", "--provider", engines[i],
+						   "--dry-run", "-o", "json", "--workers", "1",
+						   "--memory", "2g", "--ip-family", "dual", NULL);
+		struct json_object *plan;
+		char words[64];
+
+		assert_int_equal(output.exit_code, 0);
+		plan = json_of(&output);
+		snprintf(words, sizeof(words), "%s network create --driver=bridge ", engines[i]);
+		assert_words(plan, "network", words);
+		assert_words(plan, "create/berth-worker", " --name=berth-worker ");
+		assert_words(plan, "create/berth-worker", " --memory=2147483648b ");
+		assert_words(plan, "create/berth-worker", " --ip6=fc00:");
+		assert_words(plan, "create/berth-worker", " -- localhost/berth-node:latest ");
+		json_object_put(plan);
+		cli_expect(6, "", "not installed", "create", "cluster", "--provider", engines[i],
+			   NULL);
+	}
+	setenv("PATH", path, 1);
+	free(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -436,6 +595,11 @@ int main(void)
 		WITH_PLACE(version_of_the_client_asks_nobody),
 		WITH_PLACE(provider_of_another_build_is_not_supported),
 		WITH_PLACE(deadline_holds_for_the_whole_command),
+		WITH_PLACE(create_flags_reach_the_plan),
+		WITH_PLACE(node_flags_and_files_go_together),
+		WITH_PLACE(create_flags_that_make_no_sense_are_refused),
+		WITH_PLACE(network_of_the_environment_is_told),
+		WITH_PLACE(plans_need_no_engine),
 	};
 
 	return cmocka_run_group_tests_name("cli", tests, NULL, NULL);

@@ -235,7 +235,8 @@ static void the_ways_own_error_reaches_the_caller(void **state)
 	struct rig *rig = *state;
 	struct err err = { 0 };
 
-	rig->way.fail = 1;
+	/* nng dials again by itself, perhaps before the channel looks. */
+	rig->way.fail = 1000;
 	assert_int_equal(exchange(rig, "hello", 5000, false, &err), CHANNEL_ABSENT);
 	assert_int_equal(err.code, ERR_UNAVAILABLE);
 	assert_string_equal(err.msg, "the way is blocked");
@@ -256,10 +257,12 @@ static void what_waiting_does_not_mend_ends_the_patient_too(void **state)
 	struct rig *rig = *state;
 	struct err err = { 0 };
 
+	int64_t start = clock_now_ms();
+
 	rig->way.refuse = true;
 	assert_int_equal(exchange(rig, "hello", 10000, true, &err), CHANNEL_ABSENT);
 	assert_string_equal(err.reason, "TEST_REFUSED");
-	assert_int_equal(rig->way.opens, 1);
+	assert_true(clock_now_ms() - start < 5000);
 }
 
 static void an_end_without_a_word_is_explained(void **state)

@@ -1,6 +1,7 @@
 /* Plans are pure: what is wanted and what was found in, steps out. The fake provider's words are short. */
 #include "controller/cluster/cluster.h"
 #include "tests/support/control.h"
+#include "tests/support/plan_rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,89 +13,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct rig {
-	char *dir;
-	struct provider *fake;
-	struct cluster_ctx ctx;
-	struct cluster_config *config;
-	struct cluster_found found;
-	struct create_options options;
-};
-
-static int set_up(void **state)
-{
-	struct rig *rig = calloc(1, sizeof(*rig));
-	struct err err;
-
-	assert_non_null(rig);
-	rig->dir = control_scratch();
-	setenv("BERTH_FAKE_DIR", rig->dir, 1);
-	assert_int_equal(provider_open("fake", &control_plain_host, &rig->fake, &err), 0);
-	rig->ctx = (struct cluster_ctx){
-		.provider = rig->fake, .state_dir = "/s", .name = "c", .by = control_soon()
-	};
-	rig->options.wait = true;
-	rig->config = cluster_config_new();
-	assert_non_null(cluster_config_add_node(rig->config, NODE_WORKER));
-	assert_int_equal(cluster_spec_check("c", "img", rig->config, NULL, &err), 0);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct rig *rig = *state;
-
-	cluster_found_release(&rig->found);
-	cluster_config_free(rig->config);
-	provider_close(rig->fake);
-	control_scratch_remove(rig->dir);
-	free(rig);
-	return 0;
-}
-
-static struct node *add_found(struct rig *rig, const char *name, const char *cluster,
-			      enum node_role role, enum node_state state, int index)
-{
-	struct node *node = node_new(name, cluster, role, "fake", "/s/nodes/x");
-	struct err err;
-
-	assert_non_null(node);
-	node->state = state;
-	node->index = index;
-	assert_int_equal(node_list_add(&rig->found.nodes, node, &err), 0);
-	return node;
-}
-
-static void assert_plan(const struct plan *plan, const char *expected)
-{
-	char *text = control_plan_text(plan);
-
-	assert_string_equal(text, expected);
-	free(text);
-}
-
-static int plan_create(struct rig *rig, struct plan *plan, struct err *err)
-{
-	return cluster_plan_create(&rig->ctx, rig->config, &rig->options, &rig->found, plan, err);
-}
-
 /* CN-270: every node as soon as network, image and directory are there, and each waits for itself. */
 static void create_is_as_parallel_as_can_be(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
-	assert_plan(&plan, "image\n"
-			   "network\n"
-			   "directory/c-control-plane <- network\n"
-			   "create/c-control-plane <- directory/c-control-plane image network\n"
-			   "ready/c-control-plane <- create/c-control-plane\n"
-			   "directory/c-worker <- network\n"
-			   "create/c-worker <- directory/c-worker image network\n"
-			   "ready/c-worker <- create/c-worker\n");
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
+	plan_rig_expect(&plan, "image\n"
+			       "network\n"
+			       "directory/c-control-plane <- network\n"
+			       "create/c-control-plane <- directory/c-control-plane image network\n"
+			       "ready/c-control-plane <- create/c-control-plane\n"
+			       "directory/c-worker <- network\n"
+			       "create/c-worker <- directory/c-worker image network\n"
+			       "ready/c-worker <- create/c-worker\n");
 	control_assert_argv(plan_find(&plan, "network"),
 			    "fake | network-create | c | --subnet=192.168.49.0/24 | --cluster=c");
 	control_assert_argv(plan_find(&plan, "create/c-worker"),
@@ -106,25 +40,25 @@ static void create_is_as_parallel_as_can_be(void **state)
 
 static void without_wait_nothing_waits(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
 	rig->options.wait = false;
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
 	assert_null(plan_find(&plan, "ready/c-worker"));
 }
 
 static void each_image_is_checked_once(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
 	assert_non_null(cluster_config_add_node(rig->config, NODE_WORKER));
 	assert_int_equal(cluster_spec_check("c", NULL, rig->config, NULL, &err), 0);
 	assert_string_equal(rig->config->nodes[0].image, "img");
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
 	control_assert_argv(plan_find(&plan, "image"), "fake | image-check | img");
 	control_assert_argv(plan_find(&plan, "image-2"),
 			    "fake | image-check | " CLUSTER_DEFAULT_IMAGE);
@@ -133,13 +67,13 @@ static void each_image_is_checked_once(void **state)
 
 static void the_same_input_gives_the_same_plan(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan one = { 0 };
 	cleanup_with(plan) struct plan two = { 0 };
 	struct err err;
 
-	assert_int_equal(plan_create(rig, &one, &err), 0);
-	assert_int_equal(plan_create(rig, &two, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &one, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &two, &err), 0);
 	assert_int_equal(one.count, two.count);
 	for (size_t i = 0; i < one.count; i++) {
 		char *words = control_argv(&two.steps[i]->argv);
@@ -151,12 +85,12 @@ static void the_same_input_gives_the_same_plan(void **state)
 
 static void existing_cluster_is_a_conflict(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	struct plan plan = { 0 };
 	struct err err;
 
-	add_found(rig, "c-old", "c", NODE_WORKER, NODE_STOPPED, 1);
-	assert_int_equal(plan_create(rig, &plan, &err), -1);
+	plan_rig_node(rig, "c-old", "c", NODE_WORKER, NODE_STOPPED, 1);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), -1);
 	assert_int_equal(err.code, ERR_ALREADY_EXISTS);
 	assert_string_equal(err.reason, "CLUSTER_EXISTS");
 	assert_int_equal(plan.count, 0);
@@ -165,21 +99,21 @@ static void existing_cluster_is_a_conflict(void **state)
 /* CN-140 CN-142: exact names, ours of another cluster or a stranger's. */
 static void taken_names_are_conflicts(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
 	strv_add(&rig->found.foreign, "c-worker2");
 	strv_add(&rig->found.foreign, "xc-worker");
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
 	strv_add(&rig->found.foreign, "c-worker");
-	assert_int_equal(plan_create(rig, &plan, &err), -1);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), -1);
 	assert_int_equal(err.code, ERR_ALREADY_EXISTS);
 	assert_string_equal(err.reason, "NAME_IN_USE");
 	assert_string_equal(err.msg,
 			    "a container that is not Berth's is called 'c-worker' already");
-	add_found(rig, "c-control-plane", "other", NODE_WORKER, NODE_RUNNING, 1);
-	assert_int_equal(plan_create(rig, &plan, &err), -1);
+	plan_rig_node(rig, "c-control-plane", "other", NODE_WORKER, NODE_RUNNING, 1);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), -1);
 	assert_string_equal(err.msg,
 			    "a node of cluster 'other' is called 'c-control-plane' already");
 }
@@ -187,12 +121,12 @@ static void taken_names_are_conflicts(void **state)
 /* CN-051 */
 static void network_of_the_name_is_used_as_it_is(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
 	assert_int_equal(network_list_add(&rig->found.networks, "c", "10.9.0.0/16", "", &err), 0);
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
 	assert_null(plan_find(&plan, "network"));
 	control_assert_argv(plan_find(&plan, "create/c-worker"),
 			    "fake | create | c-worker | --cluster=c | --role=worker | --index=2 | "
@@ -202,12 +136,12 @@ static void network_of_the_name_is_used_as_it_is(void **state)
 /* CN-050 */
 static void engines_own_network_has_no_addresses_of_ours(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
 	rig->ctx.name = "podman";
-	assert_int_equal(plan_create(rig, &plan, &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
 	assert_null(plan_find(&plan, "network"));
 	control_assert_argv(plan_find(&plan, "create/c-worker"),
 			    "fake | create | c-worker | --cluster=podman | --role=worker | "
@@ -216,26 +150,26 @@ static void engines_own_network_has_no_addresses_of_ours(void **state)
 
 static void state_directory_must_suit_sockets(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	struct plan plan = { 0 };
 	struct err err;
 
 	rig->ctx.state_dir = "/tmp/012345678901234567890123456789012345678901234567890123456789"
 			     "0123456789";
-	assert_int_equal(plan_create(rig, &plan, &err), -1);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), -1);
 	assert_string_equal(err.reason, "STATE_DIR_TOO_LONG");
 	rig->ctx.state_dir = "/a:b";
-	assert_int_equal(plan_create(rig, &plan, &err), -1);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), -1);
 	assert_string_equal(err.reason, "STATE_DIR_INVALID");
 	rig->ctx.state_dir = "relative";
-	assert_int_equal(plan_create(rig, &plan, &err), -1);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), -1);
 	assert_string_equal(err.reason, "STATE_DIR_INVALID");
 }
 
 /* CN-081: the lowest free index, whatever the names. */
 static void added_node_gets_the_lowest_free_index(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	struct node_config node = { .role = NODE_WORKER,
 				    .name = (char *)"c-m99",
 				    .image = (char *)"i" };
@@ -243,9 +177,9 @@ static void added_node_gets_the_lowest_free_index(void **state)
 	cleanup_with(plan) struct plan next = { 0 };
 	struct err err;
 
-	add_found(rig, "c-a", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
-	add_found(rig, "c-b", "c", NODE_WORKER, NODE_RUNNING, 3);
-	add_found(rig, "d-a", "d", NODE_WORKER, NODE_RUNNING, 2);
+	plan_rig_node(rig, "c-a", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	plan_rig_node(rig, "c-b", "c", NODE_WORKER, NODE_RUNNING, 3);
+	plan_rig_node(rig, "d-a", "d", NODE_WORKER, NODE_RUNNING, 2);
 	assert_int_equal(network_list_add(&rig->found.networks, "c", "192.168.58.0/24", "c", &err),
 			 0);
 	assert_int_equal(cluster_plan_add_node(&rig->ctx, &node, &rig->options, &rig->found, &plan,
@@ -267,7 +201,7 @@ static void added_node_gets_the_lowest_free_index(void **state)
 
 static void node_cannot_be_added_to_nothing(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	struct node_config node = { .name = (char *)"c-x", .image = (char *)"i" };
 	struct plan plan = { 0 };
 	struct err err;
@@ -278,26 +212,27 @@ static void node_cannot_be_added_to_nothing(void **state)
 	assert_string_equal(err.reason, "CLUSTER_NOT_FOUND");
 }
 
-static void plan_act(struct rig *rig, enum cluster_action action, bool whole, const char *expected)
+static void plan_act(struct plan_rig *rig, enum cluster_action action, bool whole,
+		     const char *expected)
 {
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
 	assert_int_equal(cluster_plan_act(&rig->ctx, action, &rig->found.nodes, whole, &plan, &err),
 			 0);
-	assert_plan(&plan, expected);
+	plan_rig_expect(&plan, expected);
 }
 
 /* CN-190 CN-193 CN-196: at rest, then stopped; workers before control planes. */
 static void stop_is_quiesce_then_engine_workers_first(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
-	add_found(rig, "cp", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
-	add_found(rig, "w1", "c", NODE_WORKER, NODE_RUNNING, 2);
-	add_found(rig, "w2", "c", NODE_WORKER, NODE_RUNNING, 3);
+	plan_rig_node(rig, "cp", "c", NODE_CONTROL_PLANE, NODE_RUNNING, 1);
+	plan_rig_node(rig, "w1", "c", NODE_WORKER, NODE_RUNNING, 2);
+	plan_rig_node(rig, "w2", "c", NODE_WORKER, NODE_RUNNING, 3);
 	plan_act(rig, CLUSTER_STOP, true,
 		 "quiesce/w1\n"
 		 "stop/w1 <- quiesce/w1\n"
@@ -314,10 +249,10 @@ static void stop_is_quiesce_then_engine_workers_first(void **state)
 /* CN-181 */
 static void stopped_nodes_are_not_stopped_again(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 
-	add_found(rig, "a", "c", NODE_WORKER, NODE_STOPPED, 1);
-	add_found(rig, "b", "c", NODE_WORKER, NODE_PAUSED, 2);
+	plan_rig_node(rig, "a", "c", NODE_WORKER, NODE_STOPPED, 1);
+	plan_rig_node(rig, "b", "c", NODE_WORKER, NODE_PAUSED, 2);
 	plan_act(rig, CLUSTER_STOP, true, "kill/b\n");
 	plan_act(rig, CLUSTER_KILL, true, "kill/b\n");
 	plan_act(rig, CLUSTER_RESTART, true,
@@ -332,11 +267,11 @@ static void stopped_nodes_are_not_stopped_again(void **state)
 
 static void start_makes_the_run_directory_again(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
 	struct err err;
 
-	add_found(rig, "a", "c", NODE_CONTROL_PLANE, NODE_STOPPED, 1);
+	plan_rig_node(rig, "a", "c", NODE_CONTROL_PLANE, NODE_STOPPED, 1);
 	plan_act(rig, CLUSTER_START, true,
 		 "directory/a\n"
 		 "start/a <- directory/a\n"
@@ -351,10 +286,10 @@ static void start_makes_the_run_directory_again(void **state)
 /* CN-214 CN-237 */
 static void delete_takes_everything_also_of_a_cluster_without_nodes(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 
 	plan_act(rig, CLUSTER_DELETE, true, "network-delete\ndirectory-delete\n");
-	add_found(rig, "a", "c", NODE_WORKER, NODE_RUNNING, 1);
+	plan_rig_node(rig, "a", "c", NODE_WORKER, NODE_RUNNING, 1);
 	plan_act(rig, CLUSTER_DELETE, false, "delete/a\ndirectory-delete/a <- delete/a\n");
 	plan_act(rig, CLUSTER_DELETE, true,
 		 "delete/a\n"
@@ -363,73 +298,26 @@ static void delete_takes_everything_also_of_a_cluster_without_nodes(void **state
 		 "directory-delete <- delete/a\n");
 }
 
-static char *create_words(struct rig *rig, const char *id)
-{
-	cleanup_with(plan) struct plan plan = { 0 };
-	struct err err;
-
-	if (plan_create(rig, &plan, &err) < 0)
-		fail_msg("%s", err.msg);
-	assert_non_null(plan_find(&plan, id));
-	return control_argv(&plan_find(&plan, id)->argv);
-}
-
-static void assert_has(struct rig *rig, const char *id, const char *words)
-{
-	cleanup_free char *all = create_words(rig, id);
-
-	if (!strstr(all, words))
-		fail_msg("no \"%s\" in: %s", words, all);
-}
-
-static void assert_lacks(struct rig *rig, const char *id, const char *words)
-{
-	cleanup_free char *all = create_words(rig, id);
-
-	if (strstr(all, words))
-		fail_msg("\"%s\" in: %s", words, all);
-}
-
-/* A config that nobody has checked yet. */
-static void start_again(struct rig *rig, size_t control_planes, size_t workers)
-{
-	cluster_config_free(rig->config);
-	rig->config = cluster_config_new();
-	assert_non_null(rig->config);
-	for (size_t i = 1; i < control_planes; i++)
-		assert_non_null(cluster_config_add_node(rig->config, NODE_CONTROL_PLANE));
-	for (size_t i = 0; i < workers; i++)
-		assert_non_null(cluster_config_add_node(rig->config, NODE_WORKER));
-}
-
-static void complete(struct rig *rig)
-{
-	struct err err;
-
-	if (cluster_spec_check("c", "img", rig->config, NULL, &err) < 0)
-		fail_msg("%s", err.msg);
-}
-
 /* CN-004: as in kind, the API server of a control plane can be reached from the host. */
 static void control_planes_publish_their_api_server(void **state)
 {
-	struct rig *rig = *state;
+	struct plan_rig *rig = *state;
 
-	assert_has(rig, "create/c-control-plane", " | --publish=/0:6443");
-	assert_lacks(rig, "create/c-worker", "--publish");
-	start_again(rig, 1, 0);
+	plan_rig_has(rig, "create/c-control-plane", " | --publish=/0:6443");
+	plan_rig_lacks(rig, "create/c-worker", "--publish");
+	plan_rig_start_again(rig, 1, 0);
 	rig->config->api_server_port = 7443;
 	assert_int_equal(node_set(&rig->config->api_server_address, "10.1.1.1", &(struct err){ 0 }),
 			 0);
-	complete(rig);
-	assert_has(rig, "create/c-control-plane", " | --publish=10.1.1.1/7443:6443");
-	complete(rig);
+	plan_rig_complete(rig);
+	plan_rig_has(rig, "create/c-control-plane", " | --publish=10.1.1.1/7443:6443");
+	plan_rig_complete(rig);
 	assert_int_equal(rig->config->nodes[0].port_count, 1);
 }
 
 int main(void)
 {
-#define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define RIGGED(test) cmocka_unit_test_setup_teardown(test, plan_rig_set_up, plan_rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		RIGGED(create_is_as_parallel_as_can_be),
 		RIGGED(without_wait_nothing_waits),

@@ -193,7 +193,7 @@ static void same_port_of_another_protocol_or_address_is_free(void **state)
 }
 
 /* CN-091: its ports are not ours to look at. */
-static void remote_engine_chooses_and_listens_everywhere(void **state)
+static void remote_engine_chooses_its_ports(void **state)
 {
 	int port, fd = listener("127.0.0.1", &port);
 	cleanup_with(cluster_config) struct cluster_config *config = config_with_ports(2, port);
@@ -205,12 +205,8 @@ static void remote_engine_chooses_and_listens_everywhere(void **state)
 	assert_int_equal(ports_choose(config, true, &ported, &err), 0);
 	assert_int_equal(ported.config.nodes[0].ports[0].host_port, port);
 	assert_int_equal(ported.config.nodes[0].ports[1].host_port, -1);
-	assert_string_equal(ported.config.nodes[0].ports[0].listen_address, "0.0.0.0");
+	assert_string_equal(ported.config.nodes[0].ports[0].listen_address, "");
 	assert_int_equal(ported.hold_count, 0);
-	ported_config_release(&ported);
-	config->ip_family = IP_FAMILY_V6;
-	assert_int_equal(ports_choose(config, true, &ported, &err), 0);
-	assert_string_equal(ported.config.nodes[0].ports[0].listen_address, "::");
 	ported_config_release(&ported);
 	close(fd);
 }
@@ -288,7 +284,7 @@ int main(void)
 		cmocka_unit_test(strange_address_is_refused),
 		cmocka_unit_test(port_that_somebody_has_is_refused),
 		cmocka_unit_test(same_port_of_another_protocol_or_address_is_free),
-		cmocka_unit_test(remote_engine_chooses_and_listens_everywhere),
+		cmocka_unit_test(remote_engine_chooses_its_ports),
 		cmocka_unit_test(addresses_default_to_loopback),
 		cmocka_unit_test(hundred_callers_at_once_get_different_ports),
 	};

@@ -72,6 +72,36 @@ static void both_cases_are_set_and_no_proxy_is_completed(void **state)
 	kv_release(&ret);
 }
 
+/* CN-084 CN-111: subnets of the network and of the cluster's family. */
+static void no_proxy_knows_both_families(void **state)
+{
+	static const struct {
+		enum ip_family family;
+		const char *no_proxy;
+	} rows[] = {
+		{ IP_FAMILY_V6,
+		  "192.168.49.0/24,fc00:1::/64,fd00:10:96::/112,fd00:10:244::/56,c-" },
+		{ IP_FAMILY_DUAL, "192.168.49.0/24,fc00:1::/64,10.96.0.0/16,fd00:10:96::/112,"
+				  "10.244.0.0/16,fd00:10:244::/56,c-" },
+	};
+	cleanup_with(cluster_config) struct cluster_config *config = two_nodes();
+	struct kv_list env = { 0 };
+
+	(void)state;
+	assert_true(kv_add(&env, "HTTP_PROXY", "http://p:1"));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct kv_list ret = { 0 };
+
+		config->ip_family = rows[i].family;
+		assert_true(proxy_for_nodes(&env, "192.168.49.0/24", "fc00:1::/64", config, &ret));
+		assert_int_equal(strncmp(kv_get(&ret, "NO_PROXY"), rows[i].no_proxy,
+					 strlen(rows[i].no_proxy)),
+				 0);
+		kv_release(&ret);
+	}
+	kv_release(&env);
+}
+
 /* CN-111 */
 static void without_a_proxy_nothing_is_set(void **state)
 {
@@ -103,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_cases_are_set_and_no_proxy_is_completed),
+		cmocka_unit_test(no_proxy_knows_both_families),
 		cmocka_unit_test(without_a_proxy_nothing_is_set),
 		cmocka_unit_test(loopback_proxies_are_left_out),
 	};

@@ -253,6 +253,139 @@ static void impossible_clusters_are_refused(void **state)
 	assert_string_equal(err.reason, "NAME_TWICE");
 }
 
+/* CN-007 */
+static void control_planes_need_some_resources(void **state)
+{
+	static const struct {
+		int64_t mib;
+		int64_t milli;
+		bool refused;
+	} rows[] = {
+		{ 1799, 2000, true }, { 1800, 2000, false }, { 0, 0, false },
+		{ 1800, 1999, true }, { 0, 500, true },      { 100, 0, true },
+	};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_with(cluster_config) struct cluster_config *config = config_of(1, 1);
+		cleanup_with(strv) struct strv warnings = { 0 };
+
+		config->nodes[0].memory_bytes = rows[i].mib << 20;
+		config->nodes[0].cpus_milli = rows[i].milli;
+		config->nodes[1].memory_bytes = 1 << 20;
+		assert_int_equal(check(config, &err), rows[i].refused ? -1 : 0);
+		if (!rows[i].refused)
+			continue;
+		assert_int_equal(err.code, ERR_OUT_OF_RANGE);
+		assert_string_equal(err.reason, "RESOURCES_TOO_SMALL");
+		config->nodes[0].force = true;
+		assert_int_equal(cluster_spec_check("c", NULL, config, &warnings, &err), 0);
+		assert_int_equal(warnings.count, 1);
+	}
+}
+
+/* CN-060 */
+static void subnets_and_addresses_of_the_users_choice_are_checked(void **state)
+{
+	static const struct {
+		const char *subnet;
+		const char *ip;
+		const char *network;
+		const char *reason;
+	} rows[] = {
+		{ "192.168.60.0/24", "", "", "" },
+		{ "10.0.0.0/30", "10.1.2.3", "my_net-1.x", "" },
+		{ "10.0.0.0/31", "", "", "SUBNET_INVALID" },
+		{ "8.8.8.0/24", "", "", "SUBNET_INVALID" },
+		{ "192.168.60.0", "", "", "SUBNET_INVALID" },
+		{ "fd00::/64", "", "", "SUBNET_INVALID" },
+		{ "", "8.8.8.8", "", "STATIC_IP_INVALID" },
+		{ "", "192.168.60.1", "", "STATIC_IP_INVALID" },
+		{ "", "192.168.60.255", "", "STATIC_IP_INVALID" },
+		{ "", "", "host", "NETWORK_UNUSABLE" },
+		{ "", "", "container:x", "NETWORK_UNUSABLE" },
+		{ "", "", "-x", "NETWORK_UNUSABLE" },
+	};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		cleanup_with(cluster_config) struct cluster_config *config = config_of(1, 0);
+		int rc;
+
+		assert_int_equal(node_set(&config->subnet, rows[i].subnet, &err), 0);
+		assert_int_equal(node_set(&config->nodes[0].static_ip, rows[i].ip, &err), 0);
+		assert_int_equal(node_set(&config->network, rows[i].network, &err), 0);
+		rc = check(config, &err);
+		assert_int_equal(rc, *rows[i].reason ? -1 : 0);
+		if (rc < 0)
+			assert_string_equal(err.reason, rows[i].reason);
+	}
+}
+
+/* CN-092 CN-097 */
+static void addresses_clash_as_addresses_not_as_text(void **state)
+{
+	cleanup_with(cluster_config) struct cluster_config *config = config_of(1, 0);
+	cleanup_with(cluster_config) struct cluster_config *six = config_of(1, 0);
+	struct err err;
+
+	(void)state;
+	add_port(&config->nodes[0], "::1", 80, 1);
+	add_port(&config->nodes[0], "0:0:0:0:0:0:0:1", 80, 2);
+	assert_int_equal(check(config, &err), -1);
+	assert_string_equal(err.reason, "PORT_TWICE");
+	six->ip_family = IP_FAMILY_V6;
+	add_port(&six->nodes[0], "", 80, 1);
+	add_port(&six->nodes[0], "127.0.0.1", 80, 2);
+	assert_int_equal(check(six, &err), 0);
+	add_port(&six->nodes[0], "::1", 80, 3);
+	assert_int_equal(check(six, &err), -1);
+}
+
+/* CN-260 CN-261 */
+static void balancer_takes_the_configured_port_once(void **state)
+{
+	cleanup_with(cluster_config) struct cluster_config *config = config_of(3, 1);
+	const struct node_config *balancer;
+	struct err err;
+
+	(void)state;
+	config->api_server_port = 7443;
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(cluster_spec_check("c", "mine:1", config, NULL, &err), 0);
+		assert_int_equal(config->node_count, 5);
+	}
+	balancer = &config->nodes[4];
+	assert_int_equal(balancer->role, NODE_LOAD_BALANCER);
+	assert_string_equal(balancer->name, "c-external-load-balancer");
+	assert_string_equal(balancer->image, CLUSTER_LB_IMAGE);
+	assert_int_equal(balancer->port_count, 1);
+	assert_int_equal(balancer->ports[0].host_port, 7443);
+	assert_string_equal(balancer->ports[0].listen_address, "");
+	for (size_t i = 0; i < 3; i++) {
+		assert_string_equal(config->nodes[i].image, "mine:1");
+		assert_int_equal(config->nodes[i].port_count, 1);
+		assert_int_equal(config->nodes[i].ports[0].host_port, 0);
+		assert_string_equal(config->nodes[i].ports[0].listen_address, "127.0.0.1");
+	}
+	assert_int_equal(config->nodes[3].port_count, 0);
+}
+
+/* CN-097: the API server's port counts too. */
+static void api_port_clashes_with_a_mapping(void **state)
+{
+	cleanup_with(cluster_config) struct cluster_config *config = config_of(1, 1);
+	struct err err;
+
+	(void)state;
+	config->api_server_port = 7443;
+	add_port(&config->nodes[1], "", 7443, 80);
+	assert_int_equal(check(config, &err), -1);
+	assert_string_equal(err.reason, "PORT_TWICE");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +399,11 @@ int main(void)
 		cmocka_unit_test(mounts_over_the_nodes_own_places_are_refused),
 		cmocka_unit_test(relative_sources_become_absolute_and_must_exist),
 		cmocka_unit_test(impossible_clusters_are_refused),
+		cmocka_unit_test(control_planes_need_some_resources),
+		cmocka_unit_test(subnets_and_addresses_of_the_users_choice_are_checked),
+		cmocka_unit_test(addresses_clash_as_addresses_not_as_text),
+		cmocka_unit_test(balancer_takes_the_configured_port_once),
+		cmocka_unit_test(api_port_clashes_with_a_mapping),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

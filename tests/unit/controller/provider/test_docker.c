@@ -251,27 +251,33 @@ static int create_network(struct rig *rig, struct err *err)
 	return provider_run(rig->docker, plan_last(&rig->plan), control_soon(), err);
 }
 
-/* CN-071: the other's goes when it is empty, or has the higher id. */
+/* CN-071: the other, who has the lesser one, takes it away. */
 static void network_that_was_made_twice_is_kept_once(void **state)
 {
 	struct rig *rig = *state;
 	struct err err;
+	char *log;
 
 	control_write(rig->dir, "network-create.out", "aa\n");
-	control_write(rig->dir, "network-ls.out", "aa\nbb\n");
+	control_write(rig->dir, "network-ls.1.out", "aa\nbb\n");
+	control_write(rig->dir, "network-ls.out", "aa\n");
 	control_write(rig->dir, "network-inspect.out",
 		      "[" TWIN("bb", MARKS, "") "," TWIN("aa", MARKS, "") "]");
 	assert_int_equal(create_network(rig, &err), 0);
 	assert_log(rig, "network | ls | --quiet | --no-trunc | --filter=name=^c$\n");
-	assert_log(rig, "\nnetwork | rm | -- | bb\n");
+	log = control_read(rig->dir, "log");
+	assert_null(strstr(log, "network | rm"));
+	free(log);
 }
 
-/* CN-071: whoever lost takes its own away and says so. */
+/* CN-071 CN-292: whoever lost takes its own away, never another's, and says so. With the better id, too, when
+ * the other stays: that one was done before. */
 static void loser_of_two_networks_removes_its_own(void **state)
 {
 	static const char *const twins[] = {
 		"[" TWIN("bb", MARKS, "\"x\":{}") "," TWIN("aa", MARKS, "") "]",
 		"[" TWIN("bb", "", "") "," TWIN("aa", MARKS, "") "]",
+		"[" TWIN("bb", MARKS, "") "," TWIN("aa", MARKS, "") "]",
 	};
 	struct rig *rig = *state;
 
@@ -289,6 +295,29 @@ static void loser_of_two_networks_removes_its_own(void **state)
 		assert_null(strstr(log, "network | rm | -- | bb"));
 		free(log);
 	}
+}
+
+/* CN-071: the winner's nodes may come before the loser's network has gone. */
+static void node_waits_for_a_twin_to_go(void **state)
+{
+	const struct node_spec spec = { .name = "n",
+					.cluster = "c",
+					.index = 1,
+					.image = "img",
+					.ip = "10.0.0.2",
+					.network = "c",
+					.run_dir = "/r",
+					.agent_port = -1 };
+	struct rig *rig = *state;
+	struct err err;
+
+	answer(rig, "run.1",
+	       "docker: Error response from daemon: network c is ambiguous (2 matches found on "
+	       "name)\n\nRun 'docker run --help' for more information",
+	       "125");
+	assert_int_equal(provider_plan_create(rig->docker, &spec, &rig->plan, &err), 0);
+	assert_int_equal(provider_run(rig->docker, plan_last(&rig->plan), control_soon(), &err), 0);
+	assert_log(rig, "\nrm | --force | --volumes | -- | n\nrun | --name=n | ");
 }
 
 static void network_made_once_needs_no_look(void **state)
@@ -412,6 +441,7 @@ int main(void)
 		RIGGED(list_is_asked_again_when_a_container_vanished),
 		RIGGED(network_that_was_made_twice_is_kept_once),
 		RIGGED(loser_of_two_networks_removes_its_own),
+		RIGGED(node_waits_for_a_twin_to_go),
 		RIGGED(network_made_once_needs_no_look),
 		RIGGED(network_that_others_use_is_told),
 		RIGGED(engine_of_another_host_is_known_by_its_address),

@@ -176,9 +176,9 @@ static void ports_name_their_address_and_protocol(void **state)
 static void mounts_carry_their_options(void **state)
 {
 	struct mount_config mounts[] = {
-		{ (char *)"/a", (char *)"/x", false, false, MOUNT_PRIVATE },
-		{ (char *)"/b", (char *)"/y", true, true, MOUNT_HOST_TO_CONTAINER },
-		{ (char *)"/c", (char *)"/z", false, false, MOUNT_BIDIRECTIONAL },
+		{ (char *)"/a", (char *)"/x", false, false, MOUNT_PRIVATE, false },
+		{ (char *)"/b", (char *)"/y", true, true, MOUNT_HOST_TO_CONTAINER, false },
+		{ (char *)"/c", (char *)"/z", false, false, MOUNT_BIDIRECTIONAL, false },
 	};
 	struct node_spec spec = worker();
 	char *words;
