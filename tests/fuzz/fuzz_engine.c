@@ -19,8 +19,9 @@ static int ask_nodes(unsigned question, const char *text, size_t len, struct err
 
 static int ask_networks(unsigned question, const char *text, size_t len, struct err *err)
 {
-	cleanup_with(strv) struct strv losers = { 0 };
 	struct network_list list = { 0 };
+	cleanup_free char *keep = NULL;
+	size_t count;
 	int rc;
 
 	if (question == 3)
@@ -28,7 +29,7 @@ static int ask_networks(unsigned question, const char *text, size_t len, struct 
 	else if (question == 4)
 		rc = docker_parse_networks(text, len, &list, err);
 	else
-		return docker_parse_twins(text, len, "c", &losers, err);
+		return docker_parse_twins(text, len, "c", &keep, &count, err);
 	network_list_release(&list);
 	return rc;
 }
