@@ -32,6 +32,35 @@ $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(
 # The same tests under the sanitizers, in a build folder of their own.
 san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)
 
+# Fuzzing, in a build folder of its own: clang's libFuzzer with ASan and UBSan.
+fuzz_c         := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+fuzz_bin       := $(fuzz_c:%.c=$(BUILD)/%)
+fuzz_agent     := $(foreach t,request journal grpc streams,$(BUILD)/tests/fuzz/fuzz_$(t))
+fuzz_controller := $(foreach t,cluster manifest engine,$(BUILD)/tests/fuzz/fuzz_$(t))
+FUZZ_SECONDS   ?= 60
+
+$(call objects,$(fuzz_c)): | $(proto_h) $(gen_h)
+$(fuzz_agent): $(agent_a)
+$(fuzz_agent): LDLIBS = $(agent_a) $(shared_a) $(AGENT_LIBS)
+$(fuzz_controller): $(controller_a)
+$(fuzz_controller): LDLIBS = $(controller_a) $(shared_a) $(CONTROLLER_LIBS)
+$(fuzz_bin): LDLIBS ?= $(shared_a) $(SHARED_LIBS)
+$(fuzz_bin): $(BUILD)/%: $(BUILD)/%.o $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(LDLIBS)
+
+fuzz_flags = BUILD=build/fuzz CC=clang CPPFLAGS=-U_FORTIFY_SOURCE LDFLAGS=-fsanitize=address,undefined \
+	CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+
+.PHONY: fuzz fuzz-smoke fuzz-bins
+fuzz-bins: $(fuzz_bin)
+
+fuzz: ## every decoder against random input: FUZZ_SECONDS=60 each, FUZZ=journal for one
+	@$(MAKE) --no-print-directory $(fuzz_flags) fuzz-bins
+	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
+
+fuzz-smoke: ## the same for 5 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
+
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
 	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec

@@ -135,15 +135,21 @@ static void answer_read(struct stream *s, size_t max, stream_read_fn *done, void
 	done(arg, &read, NULL);
 }
 
+static int check_offset(const struct stream *s, uint64_t offset, struct err *err)
+{
+	if (offset >= s->out.start && offset <= s->out.end)
+		return 0;
+	err_set(err, ERR_OUT_OF_RANGE, 0,
+		"the session has the bytes from %llu to %llu, not those at %llu",
+		(unsigned long long)s->out.start, (unsigned long long)s->out.end,
+		(unsigned long long)offset);
+	return err_explain(err, "STREAM_OFFSET", NULL);
+}
+
 static int let_go(struct stream *s, uint64_t offset, struct err *err)
 {
-	if (offset < s->out.start || offset > s->out.end) {
-		err_set(err, ERR_OUT_OF_RANGE, 0,
-			"the session has the bytes from %llu to %llu, not those at %llu",
-			(unsigned long long)s->out.start, (unsigned long long)s->out.end,
-			(unsigned long long)offset);
-		return err_explain(err, "STREAM_OFFSET", NULL);
-	}
+	if (check_offset(s, offset, err) < 0)
+		return -1;
 	ring_drop(&s->out, offset);
 	if (s->source_waits && ring_room(&s->out) > 0)
 		streams_work_later(s);
@@ -167,6 +173,7 @@ void stream_read(struct stream *s, uint64_t offset, size_t max, struct deadline 
 		return;
 	}
 	ring_shrink(&s->out);
+	w.read.offset = offset;
 	w.read.max = max;
 	w.read.done = done;
 	if (wait_for(s, &w, &err) < 0)
@@ -264,9 +271,12 @@ void stream_write(struct stream *s, uint64_t offset, const uint8_t *bytes, size_
 static void answer(struct stream *s, struct stream_waiter *waiter)
 {
 	struct stream_waiter w = take_waiter(s, waiter);
+	struct err err;
 
 	if (w.writes)
 		w.write.done(w.arg, s->in_offset, NULL);
+	else if (check_offset(s, w.read.offset, &err) < 0)
+		w.read.done(w.arg, NULL, &err); /* another read has gone past it meanwhile */
 	else
 		answer_read(s, w.read.max, w.read.done, w.arg);
 }

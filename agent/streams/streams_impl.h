@@ -21,6 +21,7 @@ struct stream_waiter {
 	struct deadline by;
 	union {
 		struct {
+			uint64_t offset; /* what lay before it was let go of */
 			size_t max;
 			stream_read_fn *done;
 		} read;

@@ -203,7 +203,9 @@ int grpc_reply_end(struct grpc_reply *r, uint32_t http2_error, struct err *err)
 	if (r->broken)
 		return err_set(err, r->broken, 0, "%s", r->why);
 	if (r->status > 0)
-		return err_set(err, code_of_status(r->status), 0, "%s", text_str(&r->message));
+		return err_set(err, code_of_status(r->status), 0, "%s",
+			       r->message.len ? text_str(&r->message)
+					      : "the runtime gives no reason");
 	if (r->http_status > 0 && r->http_status != 200)
 		return err_set(err, code_of_http(r->http_status), 0, "it answered with HTTP %d",
 			       r->http_status);

@@ -119,6 +119,21 @@ static void what_was_let_go_of_and_what_never_came_are_out_of_range(void **state
 	assert_string_equal(a.text, "lo");
 }
 
+/* DESIGN.md D5: found by fuzzing; the bytes of another offset are no answer */
+static void a_waiting_read_that_was_overtaken_is_out_of_range(void **state)
+{
+	struct stream *s = open_one(*state);
+	struct st_answer slow, fast;
+
+	st_read(s, 0, 0, 5000, &slow);
+	put(s, "hello");
+	st_read(s, 3, 0, 0, &fast);
+	assert_string_equal(fast.text, "lo");
+	st_wait(*state, &slow);
+	assert_int_equal(slow.err.code, ERR_OUT_OF_RANGE);
+	assert_string_equal(slow.err.reason, "STREAM_OFFSET");
+}
+
 static void read_waits_for_the_first_byte(void **state)
 {
 	struct stream *s = open_one(*state);
@@ -463,6 +478,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(same_offset_reads_the_same_again),
 		TEST(what_was_let_go_of_and_what_never_came_are_out_of_range),
+		TEST(a_waiting_read_that_was_overtaken_is_out_of_range),
 		TEST(read_waits_for_the_first_byte),
 		TEST(several_puts_are_one_answer),
 		TEST(read_ends_empty_at_its_time),
