@@ -99,7 +99,7 @@ static void what_is_no_name_address_or_port_is_refused(void **state)
 
 static void the_same_name_twice_or_too_many_are_refused(void **state)
 {
-	static char names[MAX][8];
+	static char names[MAX][16];
 	struct request r;
 
 	(void)state;
