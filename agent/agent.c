@@ -187,8 +187,8 @@ static int open_front_gate(struct agent *agent, enum method_role role, uid_t uid
 
 static int open_front_gates(struct agent *agent, struct err *err)
 {
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = 0;
+	gid_t gid = 0;
 
 	_Static_assert(AGENT_FRONT_GATES == ROLE_ADMIN + 1, "a gate a role");
 	if (!find_user(agent->config.front_user, &uid, &gid))
