@@ -106,7 +106,9 @@ static void note_event(const struct action_item *item)
 {
 	static const char *const reasons[] = { [CONTAINER_STOP] = "Stopped",
 					       [CONTAINER_KILL] = "Killed",
-					       [CONTAINER_DELETE] = "Deleted" };
+					       [CONTAINER_DELETE] = "Deleted",
+					       [CONTAINER_PAUSE] = "Paused",
+					       [CONTAINER_UNPAUSE] = "Unpaused" };
 	bool failed = strcmp(item->result, "failed") == 0;
 
 	if (item->id && strcmp(item->result, "absent") != 0)

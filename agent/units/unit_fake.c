@@ -300,9 +300,10 @@ static void add_effect(const struct fake_call *call, const char *verb)
 
 static void job_done(struct fake_call *call)
 {
-	static const char *const verbs[] = {
-		[UNIT_START] = "start", [UNIT_STOP] = "stop", [UNIT_RESTART] = "restart"
-	};
+	static const char *const verbs[] = { [UNIT_START] = "start",
+					     [UNIT_STOP] = "stop",
+					     [UNIT_RESTART] = "restart",
+					     [UNIT_RELOAD] = "reload" };
 
 	add_effect(call, verbs[call->action]);
 	if (call->action == UNIT_STOP)
