@@ -6,6 +6,7 @@
 #include "controller/client/client.h"
 #include "node/v1/containers.pb-c.h"
 #include "node/v1/exec.pb-c.h"
+#include "node/v1/images.pb-c.h"
 #include "node/v1/lifecycle.pb-c.h"
 #include "node/v1/pods.pb-c.h"
 #include "node/v1/processes.pb-c.h"
@@ -515,6 +516,25 @@ static void the_node_is_quiesced_once(void **state)
 	assert_int_equal(runtime_lines("stop", "dd1"), 1);
 }
 
+/* S8, F20, G8 */
+static void an_image_is_removed_once(void **state)
+{
+	static const char pulled[] = "pull img:9 1\n";
+	Berth__Node__V1__ImageRemoveRequest req = BERTH__NODE__V1__IMAGE_REMOVE_REQUEST__INIT;
+	char path[160];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/effects", agent.runtime_dir);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, pulled, sizeof(pulled) - 1), sizeof(pulled) - 1);
+	close(fd);
+	req.image = (char *)"img:9";
+	ask_again_and_again(1, "berth.node.v1.Images", "Remove", &req.base);
+	assert_int_equal(runtime_lines("remove-image", "img:9"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, discard)
 
 int main(void)
@@ -525,6 +545,7 @@ int main(void)
 		TEST(a_command_asked_for_twenty_times_runs_once),
 		TEST(the_node_is_paused_and_unpaused_once),
 		TEST(the_node_is_quiesced_once),
+		TEST(an_image_is_removed_once),
 		TEST(a_thousand_mutations_happen_once_each_whoever_is_killed),
 	};
 
