@@ -11,8 +11,9 @@
 
 #include <systemd/sd-event.h>
 
-/* Reads and writes that may wait for one session; one more is ERR_RESOURCE_EXHAUSTED. */
-#define STREAM_WAITERS_MAX 8
+/* Reads and writes that may wait for one session; one more is ERR_RESOURCE_EXHAUSTED. All sessions
+ * together: as many calls as may be parked (LIMIT_PARKING). */
+#define STREAM_WAITERS_MAX 16
 
 struct children;
 

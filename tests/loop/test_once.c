@@ -5,6 +5,8 @@
  */
 #include "controller/client/client.h"
 #include "node/v1/containers.pb-c.h"
+#include "node/v1/exec.pb-c.h"
+#include "node/v1/images.pb-c.h"
 #include "node/v1/lifecycle.pb-c.h"
 #include "node/v1/pods.pb-c.h"
 #include "node/v1/processes.pb-c.h"
@@ -429,6 +431,110 @@ static void a_call_that_was_running_is_told_to_be_unknown(void **state)
 	close(fd);
 }
 
+#define AGAIN 20
+
+/* The same call from so many connections: each gets the first one's bytes. */
+static void ask_again_and_again(uint8_t number, const char *service, const char *method,
+				const ProtobufCMessage *req)
+{
+	uint8_t id[WIRE_CALL_ID_BYTES] = { 9, number };
+	struct frames_reply *first = NULL;
+
+	for (int i = 0; i < AGAIN; i++) {
+		int fd = frames_open(agent.socket);
+		struct frames_reply *r;
+
+		frames_ask(fd, 1, id, service, method, req, 10000);
+		r = frames_answer(fd, 10000);
+		close(fd);
+		assert_non_null(r);
+		assert_int_equal(r->reply->status->code, ERR_OK);
+		if (!first) {
+			first = r;
+			continue;
+		}
+		assert_int_equal(r->len, first->len);
+		assert_memory_equal(r->bytes, first->bytes, first->len);
+		frames_free(r);
+	}
+	frames_free(first);
+}
+
+static void wait_lines(const char *path, unsigned wanted)
+{
+	struct deadline by = deadline_in_ms(5000);
+
+	while (lines(path, "") < wanted) {
+		assert_false(deadline_is_over(by));
+		poll(NULL, 0, 5);
+	}
+}
+
+/* S8, F20, G8: the command tells it itself */
+static void a_command_asked_for_twenty_times_runs_once(void **state)
+{
+	char path[128], script[192];
+	char *argv[] = { (char *)"sh", (char *)"-c", script };
+	Berth__Node__V1__ExecStartRequest req = BERTH__NODE__V1__EXEC_START_REQUEST__INIT;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/ran", agent.dir);
+	snprintf(script, sizeof(script), "echo ran >> %s", path);
+	req.argv = argv;
+	req.n_argv = 3;
+	ask_again_and_again(1, "berth.node.v1.Exec", "Start", &req.base);
+	wait_lines(path, 1);
+	/* Whatever else had been started came before this one. */
+	ask_again_and_again(2, "berth.node.v1.Exec", "Start", &req.base);
+	wait_lines(path, 2);
+	assert_int_equal(lines(path, "ran"), 2);
+}
+
+/* S8, F20, G8 */
+static void the_node_is_paused_and_unpaused_once(void **state)
+{
+	Berth__Node__V1__PauseRequest req = BERTH__NODE__V1__PAUSE_REQUEST__INIT;
+
+	(void)state;
+	make_container("cc1");
+	ask_again_and_again(1, "berth.node.v1.Lifecycle", "Pause", &req.base);
+	assert_int_equal(runtime_lines("pause", "cc1"), 1);
+	ask_again_and_again(2, "berth.node.v1.Lifecycle", "Unpause", &req.base);
+	assert_int_equal(runtime_lines("pause", "cc1"), 1);
+	assert_int_equal(runtime_lines("unpause", "cc1"), 1);
+}
+
+/* S8, F20, G8 */
+static void the_node_is_quiesced_once(void **state)
+{
+	Berth__Node__V1__QuiesceRequest req = BERTH__NODE__V1__QUIESCE_REQUEST__INIT;
+
+	(void)state;
+	make_container("dd1");
+	req.grace_seconds = 1;
+	ask_again_and_again(1, "berth.node.v1.Lifecycle", "Quiesce", &req.base);
+	assert_int_equal(runtime_lines("stop", "dd1"), 1);
+}
+
+/* S8, F20, G8 */
+static void an_image_is_removed_once(void **state)
+{
+	static const char pulled[] = "pull img:9 1\n";
+	Berth__Node__V1__ImageRemoveRequest req = BERTH__NODE__V1__IMAGE_REMOVE_REQUEST__INIT;
+	char path[160];
+	int fd;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/effects", agent.runtime_dir);
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, pulled, sizeof(pulled) - 1), sizeof(pulled) - 1);
+	close(fd);
+	req.image = (char *)"img:9";
+	ask_again_and_again(1, "berth.node.v1.Images", "Remove", &req.base);
+	assert_int_equal(runtime_lines("remove-image", "img:9"), 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, discard)
 
 int main(void)
@@ -436,6 +542,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_reply_is_the_same_after_the_agent_was_killed),
 		TEST(a_call_that_was_running_is_told_to_be_unknown),
+		TEST(a_command_asked_for_twenty_times_runs_once),
+		TEST(the_node_is_paused_and_unpaused_once),
+		TEST(the_node_is_quiesced_once),
+		TEST(an_image_is_removed_once),
 		TEST(a_thousand_mutations_happen_once_each_whoever_is_killed),
 	};
 

@@ -4,6 +4,7 @@
  */
 #include "node/v1/containers.pb-c.h"
 #include "node/v1/health.pb-c.h"
+#include "node/v1/processes.pb-c.h"
 #include "node/v1/units.pb-c.h"
 #include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
@@ -19,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -487,6 +489,51 @@ static void a_caller_that_is_gone_harms_nobody(void **state)
 	close(fd);
 }
 
+/* Arguments of all processes that are told at this door, and how often the one is told. */
+static size_t args_told(const char *door, pid_t pid, size_t *ret_ours)
+{
+	Berth__Node__V1__ProcessListRequest req = BERTH__NODE__V1__PROCESS_LIST_REQUEST__INIT;
+	Berth__Node__V1__ProcessListReply *list;
+	struct frames_reply *r;
+	int fd = frames_open(door);
+	size_t count = 0;
+
+	*ret_ours = 0;
+	frames_ask(fd, 1, new_id(), "berth.node.v1.Processes", "List", &req.base, 5000);
+	r = frames_answer(fd, 5000);
+	assert_non_null(r);
+	assert_int_equal(r->reply->status->code, ERR_OK);
+	list = berth__node__v1__process_list_reply__unpack(NULL, r->reply->payload.len,
+							   r->reply->payload.data);
+	assert_non_null(list);
+	for (size_t i = 0; i < list->n_processes; i++) {
+		count += list->processes[i]->n_args;
+		*ret_ours += list->processes[i]->pid == (uint32_t)pid;
+	}
+	berth__node__v1__process_list_reply__free_unpacked(list, NULL);
+	frames_free(r);
+	close(fd);
+	return count;
+}
+
+/* S4: they may hold secrets; the processes are told to both */
+static void arguments_of_processes_are_for_admins_only(void **state)
+{
+	const char *const args[] = { "--units", "systemd", NULL };
+	struct agent_process real; /* fake units have no processes */
+	char read_door[128];
+	size_t found;
+
+	(void)state;
+	agent_process_start_with(&real, args, NULL);
+	snprintf(read_door, sizeof(read_door), "%s/read.sock", real.private_dir);
+	assert_int_equal(args_told(read_door, real.pid, &found), 0);
+	assert_int_equal(found, 1);
+	assert_true(args_told(real.socket, real.pid, &found) > 0);
+	assert_int_equal(found, 1);
+	agent_process_stop(&real);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -508,6 +555,7 @@ int main(void)
 		cmocka_unit_test(the_65th_call_is_told_that_the_agent_is_busy),
 		cmocka_unit_test(a_hung_unit_does_not_stop_health),
 		cmocka_unit_test(a_caller_that_is_gone_harms_nobody),
+		cmocka_unit_test(arguments_of_processes_are_for_admins_only),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -341,6 +341,10 @@ static void connections_are_limited_in_all_and_by_peer(void **state)
 	struct rig *rig = *state;
 	int fds[17];
 
+	assert_int_equal(rig->config.max_per_peer, 256);
+	assert_true(rig->config.max_connections >= 256 + 64);
+	rig->config.max_per_peer = 16;
+	reopen(rig, 5000, 5000);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		fds[i] = dial(rig);
 	turn(rig);
@@ -356,6 +360,16 @@ static void connections_are_limited_in_all_and_by_peer(void **state)
 	assert_false(is_closed(fds[16]));
 	for (size_t i = 1; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
+	rig->config.max_per_peer = 100;
+	rig->config.max_connections = 16;
+	reopen(rig, 5000, 5000);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		fds[i] = dial(rig);
+	turn(rig);
+	assert_int_equal(rig->seen.open, 16);
+	assert_true(is_closed(fds[16]));
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
 }
 
 static unsigned pipes_of(void *arg)
@@ -367,7 +381,7 @@ static unsigned pipes_of(void *arg)
 static void nobody_is_accepted_while_nng_lags_behind(void **state)
 {
 	struct rig *rig = *state;
-	unsigned pipes = 64 + GATE_PIPES_SLACK + 1;
+	unsigned pipes = rig->config.max_connections + GATE_PIPES_SLACK + 1;
 	int fd;
 
 	rig->config.pipes = pipes_of;
