@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -31,8 +32,21 @@ static void end_release(struct end *end)
 	end->pending = NULL;
 }
 
+/* Gives the buffer's pages back that only bulk has touched: an idle agent is small. */
+static void buffer_shrink(struct gate *gate)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t start = ((uintptr_t)gate->buffer + GATE_KEEP_BYTES + page - 1) / page * page;
+	uintptr_t end = ((uintptr_t)gate->buffer + sizeof(gate->buffer)) / page * page;
+
+	if (gate->bulk && start < end)
+		madvise((void *)start, end - start, MADV_DONTNEED);
+	gate->bulk = false;
+}
+
 void connection_close(struct connection *c)
 {
+	buffer_shrink(c->gate);
 	end_release(&c->client);
 	end_release(&c->nng);
 	DL_DELETE(c->gate->connections, c);
@@ -119,6 +133,7 @@ static bool relay(struct connection *c, struct end *from, struct end *to)
 		return true;
 	}
 	c->active_ms = clock_now_ms();
+	c->gate->bulk |= (size_t)n > GATE_KEEP_BYTES;
 	return end_send(to, c->gate->buffer, (size_t)n);
 }
 
@@ -234,6 +249,14 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg
 	return 0;
 }
 
+/* Room for a whole step towards the client; where the kernel's own limit is lower, for a part of it. */
+static void widen(int fd)
+{
+	int bytes = (int)GATE_STEP_BYTES;
+
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int connection_open(struct gate *gate, int fd, pid_t pid, struct err *err)
 {
 	struct connection *c = calloc(1, sizeof(*c));
@@ -242,6 +265,7 @@ int connection_open(struct gate *gate, int fd, pid_t pid, struct err *err)
 		close(fd);
 		return err_oom(err);
 	}
+	widen(fd);
 	c->gate = gate;
 	c->pid = pid;
 	c->active_ms = clock_now_ms();

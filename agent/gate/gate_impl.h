@@ -10,6 +10,11 @@
 /* Length of the SP header that each side of an nng connection begins with. */
 #define SP_HEADER_BYTES 8
 
+/* What one step of a relay moves at most: a session's message in one or two. */
+#define GATE_STEP_BYTES ((size_t)256 * 1024)
+/* What a connection's end leaves of it in memory. */
+#define GATE_KEEP_BYTES ((size_t)64 * 1024)
+
 enum connection_state {
 	CONNECTION_HEADER,    /* waiting for the client's SP header */
 	CONNECTION_NEGOTIATE, /* waiting for nng's; ends only when nng has spoken */
@@ -51,7 +56,8 @@ struct gate {
 	sd_event_source *reaper;
 	sd_event_source *pause; /* until it fires nobody is accepted */
 	struct connection *connections;
-	uint8_t buffer[64 * 1024]; /* every relay goes through it */
+	bool bulk;                       /* more than a little of 'buffer' has been used */
+	uint8_t buffer[GATE_STEP_BYTES]; /* every relay goes through it */
 };
 
 /* Takes over 'fd' and begins; it goes on by itself from the loop. On failure the fd is closed. */

@@ -53,59 +53,92 @@ struct server {
 
 /* --- answers -------------------------------------------------------------------------------------- */
 
-static void pack_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
-		       const struct err *err, uint8_t **ret_bytes, size_t *ret_len)
+/* The tag of Reply.payload: the field's number and "length-delimited", as the wire has it. */
+#define PAYLOAD_TAG (3 << 3 | 2)
+
+static size_t put_varint(uint8_t *to, size_t value)
+{
+	size_t len = 0;
+
+	for (; value >= 0x80; value >>= 7)
+		to[len++] = (uint8_t)(value | 0x80);
+	to[len++] = (uint8_t)value;
+	return len;
+}
+
+/* The payload comes last, packed in its place. NULL: no memory. */
+static struct answer *pack_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
+				 const struct err *err, size_t *ret_len)
 {
 	Berth__Node__V1__Reply reply = BERTH__NODE__V1__REPLY__INIT;
 	Berth__Node__V1__Status status = BERTH__NODE__V1__STATUS__INIT;
-	cleanup_free uint8_t *payload = NULL;
+	size_t head, body, prefix_len = 0;
+	uint8_t prefix[1 + 10], *bytes;
+	struct answer *answer;
 
 	reply.call_id = (ProtobufCBinaryData){ id_len, (uint8_t *)id };
 	reply.protocol = WIRE_PROTOCOL;
 	reply.status = &status;
-	if (err) {
+	if (err)
 		status_from_err(err, &status);
-	} else {
-		reply.payload.len = protobuf_c_message_get_packed_size(msg);
-		payload = malloc(reply.payload.len ? reply.payload.len : 1);
-		if (payload)
-			protobuf_c_message_pack(msg, payload);
-		reply.payload.data = payload;
+	head = berth__node__v1__reply__get_packed_size(&reply);
+	body = err ? 0 : protobuf_c_message_get_packed_size(msg);
+	if (body > 0) {
+		prefix[0] = PAYLOAD_TAG;
+		prefix_len = 1 + put_varint(prefix + 1, body);
 	}
-	*ret_len = berth__node__v1__reply__get_packed_size(&reply);
-	*ret_bytes = err || payload ? malloc(*ret_len) : NULL;
-	if (*ret_bytes)
-		berth__node__v1__reply__pack(&reply, *ret_bytes);
+	*ret_len = head + prefix_len + body;
+	answer = *ret_len <= WIRE_MAX_BYTES || err ? answer_new(*ret_len) : NULL;
+	if (!answer)
+		return NULL;
+	bytes = answer_bytes(answer);
+	berth__node__v1__reply__pack(&reply, bytes);
+	memcpy(bytes + head, prefix, prefix_len);
+	if (body > 0)
+		protobuf_c_message_pack(msg, bytes + head + prefix_len);
+	return answer;
 }
 
-/* The reply's bytes, or those of the error that there cannot be one; '*err' then points to 'spare'.
- * Caller frees; NULL when there is no memory even for that. */
-static uint8_t *make_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
-			   const struct err **err, struct err *spare, size_t *ret_len)
+/* The reply, or that of the error that there cannot be one; '*err' then points to 'spare'. NULL when
+ * there is no memory even for that. */
+static struct answer *make_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
+				 const struct err **err, struct err *spare)
 {
-	uint8_t *bytes;
+	size_t len;
+	struct answer *answer = pack_reply(id, id_len, msg, *err, &len);
 
-	pack_reply(id, id_len, msg, *err, &bytes, ret_len);
-	if (bytes && *ret_len <= WIRE_MAX_BYTES)
-		return bytes;
-	free(bytes);
-	if (bytes)
+	if (answer)
+		return answer;
+	if (len > WIRE_MAX_BYTES)
 		err_set(spare, ERR_RESOURCE_EXHAUSTED, 0,
-			"the reply of %zu bytes is over the limit of %d", *ret_len, WIRE_MAX_BYTES);
+			"the reply of %zu bytes is over the limit of %d", len, WIRE_MAX_BYTES);
 	else
 		err_oom(spare);
 	*err = spare;
-	pack_reply(id, id_len, NULL, spare, &bytes, ret_len);
-	return bytes;
+	return pack_reply(id, id_len, NULL, spare, &len);
 }
 
 static void refuse(struct worker *w, const uint8_t *id, size_t id_len, const struct err *err)
 {
 	struct err spare;
-	size_t len;
-	cleanup_free uint8_t *bytes = make_reply(id, id_len, NULL, &err, &spare, &len);
 
-	worker_send(w, bytes, len);
+	worker_send_answer(w, make_reply(id, id_len, NULL, &err, &spare));
+}
+
+/* All who wait get it; only the last one needs no copy. Takes over 'answer'. */
+static void send_all(struct worker *waiters, struct answer *answer)
+{
+	struct worker *w, *next;
+
+	for (w = waiters; w; w = next) {
+		next = worker_next(w);
+		if (next && answer)
+			worker_send(w, answer_bytes(answer), answer_len(answer));
+		else
+			worker_send_answer(w, answer);
+	}
+	if (!waiters)
+		answer_free(answer);
 }
 
 static void forget_arm(struct server *server)
@@ -133,11 +166,8 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 		      const struct err *err)
 {
 	struct server *server = arg;
-	struct worker *w, *next;
 	struct err spare;
-	size_t len;
-	cleanup_free uint8_t *bytes =
-		make_reply(call->id, sizeof(call->id), msg, &err, &spare, &len);
+	struct answer *answer = make_reply(call->id, sizeof(call->id), msg, &err, &spare);
 	bool first = replay_count(server->replay) == 0;
 
 	bool keep = call->target.effect != METHOD_READS && !server->stopping;
@@ -145,13 +175,12 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 	DL_DELETE(server->calls, call);
 	server->in_flight--;
 	limits_leave(call->limits, call->class);
-	replay_finish(server->replay, call->id, keep ? bytes : NULL, len);
+	keep &= answer != NULL;
+	replay_finish(server->replay, call->id, keep ? answer_bytes(answer) : NULL,
+		      keep ? answer_len(answer) : 0);
 	if (first && replay_count(server->replay) > 0)
 		forget_arm(server);
-	for (w = call->waiters; w; w = next) {
-		next = worker_next(w);
-		worker_send(w, bytes, len);
-	}
+	send_all(call->waiters, answer);
 	call->waiters = NULL;
 	recorder_add(server->recorder, call, err);
 	metrics_count(server->agent->metrics, call->target.service->descriptor->name,

@@ -205,20 +205,55 @@ static int on_bell(sd_event_source *source, int fd, uint32_t events, void *arg)
 	return 0;
 }
 
-void worker_send(struct worker *w, const uint8_t *bytes, size_t len)
+/* An answer is an nng message by another name: nobody else in the server knows nng. */
+static nng_msg *message_of(const struct answer *answer)
 {
-	nng_msg *msg = NULL;
+	return (nng_msg *)answer;
+}
 
+struct answer *answer_new(size_t len)
+{
+	nng_msg *msg;
+
+	return nng_msg_alloc(&msg, len) == 0 ? (struct answer *)msg : NULL;
+}
+
+uint8_t *answer_bytes(struct answer *answer)
+{
+	return nng_msg_body(message_of(answer));
+}
+
+size_t answer_len(const struct answer *answer)
+{
+	return nng_msg_len(message_of(answer));
+}
+
+void answer_free(struct answer *answer)
+{
+	if (answer)
+		nng_msg_free(message_of(answer));
+}
+
+void worker_send_answer(struct worker *w, struct answer *answer)
+{
 	w->workers->busy--;
-	if (!bytes || nng_msg_alloc(&msg, len) != 0) {
+	if (!answer) {
 		worker_idle(w);
 		return;
 	}
-	memcpy(nng_msg_body(msg), bytes, len);
 	w->state = WORKER_SENDING;
 	w->workers->sending++;
-	nng_aio_set_msg(w->aio, msg);
+	nng_aio_set_msg(w->aio, message_of(answer));
 	nng_ctx_send(w->ctx, w->aio);
+}
+
+void worker_send(struct worker *w, const uint8_t *bytes, size_t len)
+{
+	struct answer *answer = bytes ? answer_new(len) : NULL;
+
+	if (answer)
+		memcpy(answer_bytes(answer), bytes, len);
+	worker_send_answer(w, answer);
 }
 
 void worker_wait(struct worker *w, struct worker **list)

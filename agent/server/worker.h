@@ -37,7 +37,19 @@ unsigned workers_pipes(const struct workers *workers);
  * within the loop. */
 void workers_close(struct workers *workers, struct deadline by);
 
-/* Answers the request in hand; the bytes are copied. NULL: there is no answer (out of memory). */
+/* An answer's bytes where they can be sent without one more copy. NULL: no memory. */
+struct answer;
+struct answer *answer_new(size_t len);
+/* To be filled; borrowed. */
+uint8_t *answer_bytes(struct answer *answer);
+size_t answer_len(const struct answer *answer);
+/* Only of one that was not sent. NULL is fine. */
+void answer_free(struct answer *answer);
+
+/* Answers the request in hand and takes over 'answer'. NULL: there is none (out of memory). */
+void worker_send_answer(struct worker *w, struct answer *answer);
+
+/* The same with bytes that are copied. */
 void worker_send(struct worker *w, const uint8_t *bytes, size_t len);
 
 /* Puts the worker in front of a list of those who wait for one answer. */

@@ -1,6 +1,8 @@
 #include "controller/client/stream.h"
 
+#include "controller/client/ahead.h"
 #include "node/v1/streams.pb-c.h"
+#include "shared/base/cleanup.h"
 #include "shared/wire/wire.h"
 
 #include <errno.h>
@@ -18,6 +20,12 @@
 #define CLOSE_MS   1000
 #define CONTROL_MS 5000
 
+/* An answer this large is not the last one, as a rule: the next is asked for while it is handed on. That
+ * read waits a short time only, and one that fails is done again by who needs it. */
+#define BULK_BYTES    (64 * 1024)
+#define AHEAD_WAIT_MS 100
+#define AHEAD_LOST_MS 1000
+
 /* Before an agent that was busy is asked again. */
 #define BUSY_PAUSE_MS 10
 
@@ -25,7 +33,9 @@ struct client_stream {
 	uint8_t id[CLIENT_STREAM_ID_BYTES];
 	struct client *reader; /* borrowed */
 	uint64_t read_offset;
-	atomic_bool ended; /* by itself; the reader has seen it */
+	struct ahead *ahead; /* NULL until the first bulk; reads by 'reader' and 'read_offset' */
+	Berth__Node__V1__StreamReadReply *ahead_reply; /* what it has read; NULL: nothing */
+	atomic_bool ended;                             /* by itself; the reader has seen it */
 
 	struct client *writer; /* NULL until the first write */
 	uint64_t write_offset;
@@ -103,82 +113,130 @@ static int explain(struct err *err)
 
 /* --- reading --------------------------------------------------------------------------------------- */
 
-struct reading {
-	struct client_stream *s;
-	client_stream_data_fn *data;
-	void *arg;
-	bool ended;
-	struct client_stream_end end;
-	struct err err; /* of what was answered, or of 'data' */
-	bool failed;
-};
-
-static void take_end(struct reading *r, const Berth__Node__V1__StreamEnd *end)
+static void reply_free(Berth__Node__V1__StreamReadReply *reply)
 {
-	r->ended = true;
-	r->end.exit_code = end->exit_code;
-	r->end.signal = (int)end->signal;
-	if (end->status && end->status->code != BERTH__NODE__V1__CODE__OK)
-		status_to_err(end->status, &r->end.err);
+	if (reply)
+		berth__node__v1__stream_read_reply__free_unpacked(reply, NULL);
+}
+DEFINE_CLEANUP(reply, Berth__Node__V1__StreamReadReply *, reply_free)
+
+static void take_end(struct client_stream *s, const Berth__Node__V1__StreamEnd *told,
+		     struct client_stream_end *ret_end)
+{
+	memset(ret_end, 0, sizeof(*ret_end));
+	ret_end->exit_code = told->exit_code;
+	ret_end->signal = (int)told->signal;
+	if (told->status && told->status->code != BERTH__NODE__V1__CODE__OK)
+		status_to_err(told->status, &ret_end->err);
+	atomic_store(&s->ended, true);
 }
 
+/* Keeps the whole answer, bytes and all, instead of copying it: what its owner will free is empty. */
 static void take_read(const Berth__Node__V1__StreamReadReply *reply, void *closure_data)
 {
-	struct reading *r = closure_data;
-	uint64_t at = r->s->read_offset;
+	Berth__Node__V1__StreamReadReply **kept = closure_data;
 
-	for (size_t i = 0; i < reply->n_chunks; i++)
-		at += reply->chunks[i]->data.len;
-	if (at != reply->next_offset) {
-		r->failed = true;
-		err_set(&r->err, ERR_DATA_LOSS, 0, "the agent counts the session's bytes wrong");
+	*kept = malloc(sizeof(**kept));
+	if (!*kept)
 		return;
-	}
-	r->s->read_offset = at;
-	for (size_t i = 0; i < reply->n_chunks && !r->failed; i++) {
-		const Berth__Node__V1__StreamChunk *chunk = reply->chunks[i];
-
-		r->failed = r->data(r->arg, (int)chunk->channel, chunk->data.data, chunk->data.len,
-				    &r->err) < 0;
-	}
-	if (reply->end)
-		take_end(r, reply->end);
+	**kept = *reply;
+	berth__node__v1__stream_read_reply__init((Berth__Node__V1__StreamReadReply *)reply);
 }
 
-static int read_once(struct reading *r, int64_t wait_ms, struct err *err)
+static int read_once(struct client_stream *s, int64_t wait_ms, int64_t lost_ms,
+		     Berth__Node__V1__StreamReadReply **ret_reply, struct err *err)
 {
 	Berth__Node__V1__StreamReadRequest req = BERTH__NODE__V1__STREAM_READ_REQUEST__INIT;
-	/* Not a moment longer than a lost agent may take, the wait included (F22). */
-	struct rpc rpc = rpc_for(r->s->reader, STREAM_LOST_MS, err);
+	struct rpc rpc = rpc_for(s->reader, lost_ms, err);
+	Berth__Node__V1__StreamReadReply *reply = NULL;
 
-	req.stream_id = id_of(r->s);
-	req.offset = r->s->read_offset;
+	req.stream_id = id_of(s);
+	req.offset = s->read_offset;
 	req.wait_millis = (uint32_t)wait_ms;
-	berth__node__v1__streams__read(&rpc.base, &req, take_read, r);
-	return rpc.result;
+	berth__node__v1__streams__read(&rpc.base, &req, take_read, &reply);
+	if (rpc.result < 0)
+		return -1;
+	if (!reply)
+		return err_oom(err);
+	*ret_reply = reply;
+	return 0;
+}
+
+/* ahead_fn */
+static void read_ahead(void *arg)
+{
+	struct client_stream *s = arg;
+	struct err ignored;
+
+	read_once(s, AHEAD_WAIT_MS, AHEAD_LOST_MS, &s->ahead_reply, &ignored);
+}
+
+static void ahead_of(struct client_stream *s)
+{
+	struct err ignored;
+
+	/* Without a thread it is slower, that is all. */
+	if (s->ahead || ahead_open(&s->ahead, &ignored) == 0)
+		ahead_begin(s->ahead, read_ahead, s);
+}
+
+/* The answer that was read ahead, or one that is asked for now. */
+static int next_reply(struct client_stream *s, struct deadline by,
+		      Berth__Node__V1__StreamReadReply **ret_reply, struct err *err)
+{
+	/* Not a moment longer than a lost agent may take, the wait included (F22). */
+	struct deadline lost = deadline_in_ms(STREAM_LOST_MS);
+
+	if (s->ahead && ahead_wait(s->ahead) && s->ahead_reply) {
+		*ret_reply = TAKE(s->ahead_reply);
+		return 0;
+	}
+	for (;;) {
+		int64_t left = deadline_left_ms(by);
+
+		if (read_once(s, left < WAIT_MS ? left : WAIT_MS, deadline_left_ms(lost), ret_reply,
+			      err) == 0)
+			return 0;
+		if (!is_busy(err))
+			return explain(err);
+		pause_busy();
+		lost = deadline_in_ms(STREAM_LOST_MS);
+	}
+}
+
+static int hand_on(const Berth__Node__V1__StreamReadReply *reply, client_stream_data_fn *data,
+		   void *arg, struct err *err)
+{
+	for (size_t i = 0; i < reply->n_chunks; i++) {
+		const Berth__Node__V1__StreamChunk *chunk = reply->chunks[i];
+
+		if (data(arg, (int)chunk->channel, chunk->data.data, chunk->data.len, err) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 int client_stream_read(struct client_stream *s, struct deadline by, client_stream_data_fn *data,
 		       void *arg, bool *ret_ended, struct client_stream_end *ret_end,
 		       struct err *err)
 {
-	struct reading r = { .s = s, .data = data, .arg = arg };
-	int64_t left = deadline_left_ms(by);
+	cleanup_with(reply) Berth__Node__V1__StreamReadReply *reply = NULL;
+	size_t len = 0;
 
-	while (read_once(&r, left < WAIT_MS ? left : WAIT_MS, err) < 0) {
-		if (!is_busy(err))
-			return explain(err);
-		pause_busy();
-	}
-	if (r.failed) {
-		*err = r.err;
+	if (next_reply(s, by, &reply, err) < 0)
 		return -1;
-	}
-	*ret_ended = r.ended;
-	if (r.ended) {
-		atomic_store(&s->ended, true);
-		*ret_end = r.end;
-	}
+	for (size_t i = 0; i < reply->n_chunks; i++)
+		len += reply->chunks[i]->data.len;
+	if (s->read_offset + len != reply->next_offset)
+		return err_set(err, ERR_DATA_LOSS, 0, "the agent counts the session's bytes wrong");
+	s->read_offset += len;
+	if (len >= BULK_BYTES && !reply->end)
+		ahead_of(s);
+	if (hand_on(reply, data, arg, err) < 0)
+		return -1;
+	*ret_ended = reply->end != NULL;
+	if (reply->end)
+		take_end(s, reply->end, ret_end);
 	return 0;
 }
 
@@ -333,6 +391,8 @@ void client_stream_close(struct client_stream *s)
 {
 	if (!s)
 		return;
+	ahead_close(s->ahead);
+	reply_free(s->ahead_reply);
 	/* Also one that has ended: the agent need not remember it any longer. */
 	end_session(s, s->reader);
 	client_close(s->writer);
