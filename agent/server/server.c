@@ -23,7 +23,7 @@
 #define REPLAY_ACCURACY_US (10 * 1000 * 1000)
 
 /* How long server_close() waits for answers to leave. */
-#define DRAIN_MS 200
+#define DRAIN_MS 1000
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
