@@ -3,10 +3,12 @@
  * up nothing else (CN-250, CN-252).
  */
 #include "controller/cli/fields.h"
+#include "controller/cli/log_text.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
 #include "controller/cli/redact.h"
 #include "controller/cli/rows.h"
+#include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <errno.h>
@@ -15,7 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_MAX (4 * 1024 * 1024)
+#define FILE_MAX ((size_t)4 * 1024 * 1024)
+/* For one log: one that does not end is cut here, and the others come too. */
+#define LOG_MS 20000
 
 /* Borrowed by every node's thread; each writes into its own folder. */
 struct bundle {
@@ -120,6 +124,101 @@ static const struct {
 	{ "pods.json", pod_rows },
 };
 
+/* As far as it came, and why no further. */
+static void save_log(const struct bundle *b, struct node *node, const struct log_wanted *wanted,
+		     const char *path, struct json_object *rows)
+{
+	struct deadline by = deadline_min(b->inv->by, deadline_in_ms(LOG_MS));
+	cleanup_with(text) struct text text = { 0 };
+	cleanup_free char *clean = NULL;
+	struct err err;
+	int rc = log_text(node, wanted, by, FILE_MAX, &text, &err);
+
+	if (rc < 0)
+		add_failure(rows, path, err.msg);
+	if (rc < 0 && !text.len)
+		return;
+	clean = redact_text(text_str(&text));
+	if (clean)
+		write_file(b, path, clean, strlen(clean), rows);
+}
+
+static const struct {
+	const char *file;
+	struct log_wanted wanted;
+} logs[] = {
+	{ "journal.log", { .kind = LOG_JOURNAL } },
+	{ "kubelet.log", { .kind = LOG_JOURNAL, .unit = "kubelet" } },
+	{ "containerd.log", { .kind = LOG_JOURNAL, .unit = "containerd" } },
+	{ "dmesg.log", { .kind = LOG_DMESG } },
+};
+
+static void save_logs(const struct bundle *b, struct node *node, struct json_object *rows)
+{
+	for (size_t i = 0; i < ARRAY_LEN(logs); i++) {
+		cleanup_free char *path = text_format("%s/%s", node->name, logs[i].file);
+
+		if (path)
+			save_log(b, node, &logs[i].wanted, path, rows);
+	}
+}
+
+/* Names from a node become names of files: they must not lead out of the folder. */
+static bool make_pod_dir(const struct bundle *b, const char *dir, const struct log_wanted *wanted,
+			 struct json_object *rows)
+{
+	cleanup_free char *full = text_format("%s/%s", b->dir, dir);
+
+	if (!name_is_valid(wanted->namespace, 253) || !name_is_valid(wanted->pod, 253)) {
+		add_failure(rows, "pods", "a pod's name is none");
+		return false;
+	}
+	if (full && (mkdir(full, 0700) == 0 || errno == EEXIST))
+		return true;
+	add_failure(rows, dir, strerror(errno));
+	return false;
+}
+
+static void save_pod(const struct bundle *b, struct node *node, struct json_object *pod,
+		     struct json_object *rows)
+{
+	struct json_object *containers = field_get(pod, "containers");
+	struct log_wanted wanted = { .kind = LOG_CONTAINER,
+				     .namespace = field_str(pod, "namespace"),
+				     .pod = field_str(pod, "name") };
+	cleanup_free char *dir =
+		text_format("%s/pods/%s_%s", node->name, wanted.namespace, wanted.pod);
+
+	if (!dir || !make_pod_dir(b, dir, &wanted, rows))
+		return;
+	for (size_t i = 0; i < json_object_array_length(containers); i++) {
+		cleanup_free char *path = NULL;
+
+		wanted.container = field_str(json_object_array_get_idx(containers, i), "name");
+		if (!name_is_valid(wanted.container, 253))
+			continue;
+		path = text_format("%s/%s.log", dir, wanted.container);
+		if (path)
+			save_log(b, node, &wanted, path, rows);
+	}
+}
+
+static void save_pods(const struct bundle *b, struct node *node, struct json_object *pods,
+		      struct json_object *rows)
+{
+	cleanup_free char *path = text_format("%s/pods", node->name);
+	cleanup_free char *dir = text_format("%s/%s/pods", b->dir, node->name);
+
+	if (!path || !dir)
+		return;
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+		add_failure(rows, path, strerror(errno));
+		return;
+	}
+	for (size_t i = 0; i < json_object_array_length(pods); i++)
+		save_pod(b, node, json_object_array_get_idx(pods, i), rows);
+}
+
 static void ask_agent(const struct bundle *b, struct node *node, struct json_object *rows)
 {
 	struct rows_request request = { .inv = b->inv, .sandboxes = true, .details = true };
@@ -135,6 +234,8 @@ static void ask_agent(const struct bundle *b, struct node *node, struct json_obj
 			add_failure(rows, path, err.msg);
 		else
 			write_json(b, path, answer, rows);
+		if (questions[i].rows == pod_rows)
+			save_pods(b, node, answer, rows);
 	}
 }
 
@@ -151,8 +252,10 @@ static int export_node(struct node *node, void *arg, struct json_object *rows, s
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot make '%s'", dir);
 	dump(b, PROVIDER_DUMP_INSPECT, node->name, inspect, rows);
 	dump(b, PROVIDER_DUMP_CONSOLE, node->name, console, rows);
-	if (node->state == NODE_RUNNING && provider_has_agents(b->provider))
+	if (node->state == NODE_RUNNING && provider_has_agents(b->provider)) {
 		ask_agent(b, node, rows);
+		save_logs(b, node, rows);
+	}
 	return 0;
 }
 
@@ -255,11 +358,12 @@ const struct command cmd_logs_export = {
 	.outputs = OUTPUTS_RESULT,
 	.summary = "collect what helps to find out what is wrong with a cluster",
 	.details =
-		"What the engine, the consoles and the agents say, one folder a node, 4 MiB a file "
-		"at\n"
-		"most. Values of environment variables and passwords are taken out; read it all "
-		"the\n"
-		"same before you send it to somebody. What cannot be had is told in errors.txt.",
+		"What the engine, the consoles and the agents say, the journals and the logs of "
+		"pods:\n"
+		"one folder a node, the last 4 MiB of each file. Values of environment variables\n"
+		"and passwords are taken out; read it all the same before you send it to "
+		"somebody.\n"
+		"What cannot be had is told in errors.txt.",
 	.example = "berth export logs ./for-support",
 	.timeout_ms = 120000,
 	.options = export_options,

@@ -155,6 +155,67 @@ static void a_bundle_holds_what_can_be_had(void **state)
 	free(read_file(dir, "berth-version.txt"));
 }
 
+/* <state>/logs/default_web_uid/c/0.log, as the runtime writes it. */
+static void write_pod_log(const struct cli_rig *rig, const char *text)
+{
+	static const char *const steps[] = { "", "/default_web_uid", "/default_web_uid/c" };
+	char path[300];
+	FILE *file;
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		snprintf(path, sizeof(path), "%s/logs%s", rig->agent.state_dir, steps[i]);
+		mkdir(path, 0755);
+	}
+	snprintf(path, sizeof(path), "%s/logs/default_web_uid/c/0.log", rig->agent.state_dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* CN-252: the logs of pods as they are, but for passwords. */
+static void a_bundle_holds_the_logs_of_pods(void **state)
+{
+	const struct cli_rig *rig = *state;
+	char dir[96], *text;
+
+	snprintf(dir, sizeof(dir), "%s/bundle", rig->dir);
+	apply_pod(rig);
+	write_pod_log(rig, "2026-01-31T12:00:00.000000001Z stdout F one\n"
+			   "2026-01-31T12:00:01.000000001Z stderr F to http://me:word@host/x\n");
+	cli_expect(0, dir, "errors.txt", "export", "logs", dir, "--name", "loop", NULL);
+	text = read_file(dir, "loop-w1/pods/default_web/c.log");
+	assert_non_null(strstr(text, "12:00:00.000000001Z stdout F one\n"));
+	assert_non_null(strstr(text, "@host/x\n"));
+	assert_null(strstr(text, "me:word"));
+	free(text);
+}
+
+/* CN-252: a container that has written nothing yet costs nothing else. */
+static void a_bundle_without_a_pods_log_says_so(void **state)
+{
+	const struct cli_rig *rig = *state;
+	static const char *const logs[] = { "journal.log", "kubelet.log", "containerd.log",
+					    "dmesg.log" };
+	char dir[96], path[300], *text;
+	struct stat st;
+
+	snprintf(dir, sizeof(dir), "%s/bundle", rig->dir);
+	apply_pod(rig);
+	cli_expect(0, dir, "errors.txt", "export", "logs", dir, "--name", "loop", NULL);
+	text = read_file(dir, "errors.txt");
+	assert_non_null(strstr(text, "loop-w1/pods/default_web/c.log: "));
+	for (size_t i = 0; i < sizeof(logs) / sizeof(*logs); i++) {
+		/* This host's, or none: then it is told why. */
+		snprintf(path, sizeof(path), "%s/loop-w1/%s", dir, logs[i]);
+		if (stat(path, &st) == 0)
+			assert_int_equal(st.st_mode & 0777, 0600);
+		else
+			assert_non_null(strstr(text, logs[i]));
+	}
+	free(text);
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -165,6 +226,8 @@ int main(void)
 		T(a_pause_that_fails_is_exit_code_1_or_worse),
 		T(describe_tells_everything_about_one),
 		T(a_bundle_holds_what_can_be_had),
+		T(a_bundle_holds_the_logs_of_pods),
+		T(a_bundle_without_a_pods_log_says_so),
 	};
 
 	return cmocka_run_group_tests_name("cli life", tests, NULL, NULL);
