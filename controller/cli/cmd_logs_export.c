@@ -2,8 +2,8 @@
  * export logs: a folder to send along with a question. What cannot be had is told in errors.txt and holds
  * up nothing else (CN-250, CN-252).
  */
+#include "controller/cli/cmd_log_text.h"
 #include "controller/cli/fields.h"
-#include "controller/cli/log_text.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
 #include "controller/cli/redact.h"

@@ -1,4 +1,4 @@
-#include "controller/cli/log_text.h"
+#include "controller/cli/cmd_log_text.h"
 
 #include "controller/cli/nodes.h"
 #include "controller/client/stream.h"
