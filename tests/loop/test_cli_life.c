@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,18 +156,20 @@ static void a_bundle_holds_what_can_be_had(void **state)
 	free(read_file(dir, "berth-version.txt"));
 }
 
-/* <state>/logs/default_web_uid/c/0.log, as the runtime writes it. */
+/* <state>/logs/default_web_<uid>/c/0.log, as the runtime writes it: where the agent has its pod. */
 static void write_pod_log(const struct cli_rig *rig, const char *text)
 {
-	static const char *const steps[] = { "", "/default_web_uid", "/default_web_uid/c" };
 	char path[300];
+	glob_t found;
 	FILE *file;
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-		snprintf(path, sizeof(path), "%s/logs%s", rig->agent.state_dir, steps[i]);
-		mkdir(path, 0755);
-	}
-	snprintf(path, sizeof(path), "%s/logs/default_web_uid/c/0.log", rig->agent.state_dir);
+	snprintf(path, sizeof(path), "%s/logs/default_web_*", rig->agent.state_dir);
+	assert_int_equal(glob(path, 0, NULL, &found), 0);
+	assert_int_equal(found.gl_pathc, 1);
+	snprintf(path, sizeof(path), "%s/c", found.gl_pathv[0]);
+	mkdir(path, 0755);
+	snprintf(path, sizeof(path), "%s/c/0.log", found.gl_pathv[0]);
+	globfree(&found);
 	file = fopen(path, "we");
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);
