@@ -88,6 +88,9 @@ bench: tests image ## compares with what people use today, side by side in one r
 	@$(BUILD)/tests/bench/bench_berth
 	@$(BUILD)/tests/bench/bench_create
 	@$(BUILD)/tests/bench/bench_life
+	@$(BUILD)/tests/bench/bench_streams
+	@awk -f tests/bench/chart.awk build/bench/*.json >build/bench/chart.svg
+	@echo 'Drawn in build/bench/chart.svg.'
 
 test: deps ## the whole proof: installs what is missing, builds, runs everything
 	@tests/prove
