@@ -1,13 +1,14 @@
 /*
  * What one call costs, side by side in one run: an empty call through gate, server and dispatch,
  * bare nng REQ/REP of the same size in this process, and a bare unix socket; and what the agent
- * takes while it idles. One JSON object on stdout.
+ * takes while it idles. Writes build/bench/floors.json.
  */
 #include "controller/client/client.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
 #include "tests/support/agent_process.h"
+#include "tests/support/bench.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,31 +28,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ROUNDS      5000
-#define WARM_UP     200
-#define BYTES       64
-#define IDLE_S      10
-#define WORST_OF(n) ((n)*99 / 100)
+#define ROUNDS  5000
+#define WARM_UP 200
+#define BYTES   64
+#define IDLE_S  10
 
 static int64_t times_us[ROUNDS];
 
-static int compare(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void report(const char *name)
-{
-	qsort(times_us, ROUNDS, sizeof(times_us[0]), compare);
-	printf("  \"%s\": { \"p50_us\": %lld, \"p99_us\": %lld, \"min_us\": %lld },\n", name,
-	       (long long)times_us[ROUNDS / 2], (long long)times_us[WORST_OF(ROUNDS)],
-	       (long long)times_us[0]);
-}
+struct times {
+	double p50_us, p99_us;
+};
 
 /* Times 'once' after a warm-up. */
-static void measure(const char *name, void (*once)(void *arg), void *arg)
+static struct times measure(void (*once)(void *arg), void *arg)
 {
 	for (int i = 0; i < WARM_UP; i++)
 		once(arg);
@@ -61,7 +50,8 @@ static void measure(const char *name, void (*once)(void *arg), void *arg)
 		once(arg);
 		times_us[i] = clock_now_us() - begin;
 	}
-	report(name);
+	return (struct times){ (double)bench_quantile(times_us, ROUNDS, 0.5),
+			       (double)bench_quantile(times_us, ROUNDS, 0.99) };
 }
 
 static void ignore(const Berth__Node__V1__HealthReply *reply, void *arg)
@@ -101,8 +91,9 @@ static void *nng_echo(void *arg)
 	return NULL;
 }
 
-static void bare_nng(void)
+static struct times bare_nng(void)
 {
+	struct times times;
 	nng_socket rep, req;
 	pthread_t thread;
 	char url[64];
@@ -113,10 +104,11 @@ static void bare_nng(void)
 	assert_int_equal(nng_req0_open(&req), 0);
 	assert_int_equal(nng_dial(req, url, NULL, 0), 0);
 	pthread_create(&thread, NULL, nng_echo, &rep);
-	measure("bare_nng_ipc", nng_call, &req);
+	times = measure(nng_call, &req);
 	nng_close(req);
 	nng_close(rep);
 	pthread_join(thread, NULL);
+	return times;
 }
 
 static void socket_call(void *arg)
@@ -139,17 +131,19 @@ static void *socket_echo(void *arg)
 	return NULL;
 }
 
-static void bare_socket(void)
+static struct times bare_socket(void)
 {
+	struct times times;
 	pthread_t thread;
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
 	pthread_create(&thread, NULL, socket_echo, &fds[1]);
-	measure("bare_unix_socket", socket_call, &fds[0]);
+	times = measure(socket_call, &fds[0]);
 	close(fds[0]);
 	pthread_join(thread, NULL);
 	close(fds[1]);
+	return times;
 }
 
 static void fresh_client(void *arg)
@@ -160,37 +154,47 @@ static void fresh_client(void *arg)
 	client_close(client);
 }
 
-static void idle(const struct agent_process *agent)
+static void idle(struct bench *b, const struct agent_process *agent)
 {
 	size_t before = agent_process_switches(agent);
 
 	poll(NULL, 0, IDLE_S * 1000);
-	printf("  \"idle\": { \"resident_kib\": %zu, \"private_kib\": %zu, \"threads\": %zu, "
-	       "\"fds\": %zu, \"wake_ups_per_s\": %.2f }\n",
-	       agent_process_resident(agent) / 1024, agent_process_private(agent) / 1024,
-	       agent_process_threads(agent), agent_process_fds(agent),
-	       (double)(agent_process_switches(agent) - before) / IDLE_S);
+	bench_row(b, "idle agent, fake backends: wake-ups a second, all threads",
+		  (double)(agent_process_switches(agent) - before) / IDLE_S, 1, "/s", "budget 1");
+	bench_row(b, "idle agent, fake backends: resident",
+		  (double)agent_process_resident(agent) / 1024 / 1024, 6, "MiB", "budget 6");
+	bench_row(b, "idle agent, fake backends: private",
+		  (double)agent_process_private(agent) / 1024 / 1024, 1, "MiB", "budget 1");
+	bench_row(b, "idle agent, fake backends: threads", (double)agent_process_threads(agent), 0,
+		  "", "");
+	bench_row(b, "idle agent, fake backends: descriptors", (double)agent_process_fds(agent), 0,
+		  "", "");
 }
 
 static void one_run(void **state)
 {
 	const char *const env[] = { "NOTIFY_SOCKET=", NULL };
+	struct bench *b = bench_new("floors");
+	struct times call, nng, socket, fresh;
 	struct agent_process agent;
 	struct client *client;
 
 	(void)state;
 	agent_process_start_with(&agent, NULL, env);
 	client = agent_process_client(&agent);
-	printf("{\n");
-	measure("call_through_gate", agent_call, client);
-	bare_nng();
-	bare_socket();
+	call = measure(agent_call, client);
+	nng = bare_nng();
+	socket = bare_socket();
 	client_close(client);
-	measure("connect_call_close", fresh_client, &agent);
+	fresh = measure(fresh_client, &agent);
+	bench_row(b, "empty call, p50 / bare nng REQ/REP", call.p50_us, nng.p50_us, "us", "");
+	bench_row(b, "empty call, p99 / bare nng REQ/REP", call.p99_us, nng.p99_us, "us", "");
+	bench_row(b, "empty call, p50 / bare unix socket", call.p50_us, socket.p50_us, "us", "");
+	bench_row(b, "connect, empty call, close, p50", fresh.p50_us, 0, "us", "");
 	agent_process_wait_connections(&agent, 0);
-	idle(&agent);
-	printf("}\n");
+	idle(b, &agent);
 	agent_process_stop(&agent);
+	assert_int_equal(bench_finish(b), 0);
 }
 
 int main(void)

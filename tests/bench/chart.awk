@@ -78,15 +78,15 @@ function row() {
 
 function scale(   ratio) {
 	for (ratio = LOW; ratio <= HIGH; ratio *= 10) {
-		printf "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"56\" y2=\"%d\" class=\"%s\"/>\n", x_of(ratio), x_of(ratio), \
+		printf "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"76\" y2=\"%d\" class=\"%s\"/>\n", x_of(ratio), x_of(ratio), \
 			y + 10, ratio == 1 ? "one" : "grid"
-		printf "<text x=\"%.1f\" y=\"50\" class=\"tick\">%sx</text>\n", x_of(ratio), ratio
+		printf "<text x=\"%.1f\" y=\"70\" class=\"tick\">%sx</text>\n", x_of(ratio), ratio
 	}
 }
 
 BEGIN {
 	LEFT = 500; WIDTH = 480; LOW = 0.1; HIGH = 1000
-	y = 56
+	y = 76
 }
 
 FNR == 1 { y += 34; heading(y) }
