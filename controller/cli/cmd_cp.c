@@ -87,11 +87,11 @@ static int open_out(const struct copy *copy, struct client *client,
 	struct rpc rpc = rpc_to(client, &berth__node__v1__files__descriptor,
 				transfer_call_by(copy->inv), err);
 	Berth__Node__V1__FileCopyOutRequest req = BERTH__NODE__V1__FILE_COPY_OUT_REQUEST__INIT;
-	struct transfer_id id = { 0 };
+	struct client_stream_id id = { 0 };
 
 	req.path = (char *)copy->from.path;
 	req.follow_links = true;
-	berth__node__v1__files__copy_out(&rpc.base, &req, transfer_note_id, &id);
+	berth__node__v1__files__copy_out(&rpc.base, &req, client_stream_take_id, &id);
 	if (rpc.result < 0)
 		return -1;
 	return client_stream_open(client, id.bytes, id.len, ret_stream, err);
@@ -103,7 +103,7 @@ static int open_in(const struct copy *copy, struct client *client,
 	struct rpc rpc = rpc_to(client, &berth__node__v1__files__descriptor,
 				transfer_call_by(copy->inv), err);
 	Berth__Node__V1__FileCopyInRequest req = BERTH__NODE__V1__FILE_COPY_IN_REQUEST__INIT;
-	struct transfer_id id = { 0 };
+	struct client_stream_id id = { 0 };
 	struct copy_target target;
 	bool is_directory;
 
@@ -112,7 +112,7 @@ static int open_in(const struct copy *copy, struct client *client,
 		return -1;
 	req.directory = target.directory;
 	req.name = target.name;
-	berth__node__v1__files__copy_in(&rpc.base, &req, transfer_note_id, &id);
+	berth__node__v1__files__copy_in(&rpc.base, &req, client_stream_take_id, &id);
 	if (rpc.result < 0)
 		return -1;
 	return client_stream_open(client, id.bytes, id.len, ret_stream, err);

@@ -16,20 +16,6 @@ struct dmesg {
 	struct log_sources *sources; /* one a node */
 };
 
-struct opened {
-	uint8_t id[CLIENT_STREAM_ID_BYTES];
-	size_t len;
-};
-
-static void take_opened(const Berth__Node__V1__StreamOpened *reply, void *arg)
-{
-	struct opened *opened = arg;
-
-	opened->len = reply->stream_id.len;
-	if (opened->len == sizeof(opened->id))
-		memcpy(opened->id, reply->stream_id.data, opened->len);
-}
-
 /* node_fn */
 static int open_on_node(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
@@ -38,7 +24,7 @@ static int open_on_node(struct node *node, void *arg, struct json_object *rows, 
 	struct dmesg *dmesg = arg;
 	const struct options *opt = dmesg->inv->opt;
 	struct deadline by = deadline_min(dmesg->inv->by, deadline_in_ms(START_MS));
-	struct opened opened = { .len = 0 };
+	struct client_stream_id id = { .len = 0 };
 	struct client *client;
 	struct rpc rpc;
 	size_t i = 0;
@@ -53,11 +39,10 @@ static int open_on_node(struct node *node, void *arg, struct json_object *rows, 
 	range.since_nanos = log_since_ns(opt);
 	req.range = &range;
 	rpc = rpc_to(client, &berth__node__v1__logs__descriptor, by, err);
-	berth__node__v1__logs__dmesg(&rpc.base, &req, take_opened, &opened);
+	berth__node__v1__logs__dmesg(&rpc.base, &req, client_stream_take_id, &id);
 	if (rpc.result < 0)
 		return -1;
-	return client_stream_open(client, opened.id, opened.len, &dmesg->sources->items[i]->stream,
-				  err);
+	return client_stream_open(client, id.bytes, id.len, &dmesg->sources->items[i]->stream, err);
 }
 
 static int add_sources(const struct node_list *list, struct log_sources *sources, struct err *err)

@@ -22,38 +22,24 @@ struct exec_run {
 	int *codes;  /* one a node */
 };
 
-struct opened {
-	uint8_t id[CLIENT_STREAM_ID_BYTES];
-	size_t len;
-};
-
-static void take_opened(const Berth__Node__V1__StreamOpened *reply, void *closure_data)
-{
-	struct opened *opened = closure_data;
-
-	opened->len = reply->stream_id.len;
-	if (opened->len == sizeof(opened->id))
-		memcpy(opened->id, reply->stream_id.data, opened->len);
-}
-
 static int start(struct exec_run *run, struct client *client, struct client_stream **ret_stream,
 		 struct err *err)
 {
 	struct deadline by = deadline_min(run->inv->by, deadline_in_ms(START_MS));
 	struct rpc rpc = rpc_to(client, &berth__node__v1__exec__descriptor, by, err);
-	struct opened opened = { .len = 0 };
+	struct client_stream_id id = { .len = 0 };
 	Berth__Node__V1__ExecAttachRequest attach = BERTH__NODE__V1__EXEC_ATTACH_REQUEST__INIT;
 
 	attach.target = run->req.target;
 	attach.input = run->req.input;
 	attach.tty = run->req.tty;
 	if (run->attach)
-		berth__node__v1__exec__attach(&rpc.base, &attach, take_opened, &opened);
+		berth__node__v1__exec__attach(&rpc.base, &attach, client_stream_take_id, &id);
 	else
-		berth__node__v1__exec__start(&rpc.base, &run->req, take_opened, &opened);
+		berth__node__v1__exec__start(&rpc.base, &run->req, client_stream_take_id, &id);
 	if (rpc.result < 0)
 		return -1;
-	return client_stream_open(client, opened.id, opened.len, ret_stream, err);
+	return client_stream_open(client, id.bytes, id.len, ret_stream, err);
 }
 
 static int code_of(const struct err *err)

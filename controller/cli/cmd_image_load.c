@@ -85,10 +85,10 @@ static int send_once(const struct load *load, struct client *client, struct err 
 	struct rpc rpc = rpc_to(client, &berth__node__v1__images__descriptor,
 				transfer_call_by(load->inv), err);
 	struct transfer_feed feed = { .inv = load->inv };
-	struct transfer_id id = { 0 };
+	struct client_stream_id id = { 0 };
 	int result;
 
-	berth__node__v1__images__load(&rpc.base, &req, transfer_note_id, &id);
+	berth__node__v1__images__load(&rpc.base, &req, client_stream_take_id, &id);
 	if (rpc.result < 0 || client_stream_open(client, id.bytes, id.len, &stream, err) < 0)
 		return -1;
 	feed.stream = stream;

@@ -7,22 +7,8 @@
 
 #include <string.h>
 
-struct opened {
-	uint8_t id[CLIENT_STREAM_ID_BYTES];
-	size_t len;
-};
-
-static void take_opened(const Berth__Node__V1__StreamOpened *reply, void *arg)
-{
-	struct opened *opened = arg;
-
-	opened->len = reply->stream_id.len;
-	if (opened->len == sizeof(opened->id))
-		memcpy(opened->id, reply->stream_id.data, opened->len);
-}
-
 static void ask_container(struct rpc *rpc, const struct log_wanted *wanted,
-			  Berth__Node__V1__LogsRange *range, struct opened *ret)
+			  Berth__Node__V1__LogsRange *range, struct client_stream_id *ret)
 {
 	Berth__Node__V1__LogsContainerRequest req = BERTH__NODE__V1__LOGS_CONTAINER_REQUEST__INIT;
 	Berth__Node__V1__ContainerTarget target = BERTH__NODE__V1__CONTAINER_TARGET__INIT;
@@ -32,11 +18,11 @@ static void ask_container(struct rpc *rpc, const struct log_wanted *wanted,
 	target.container = (char *)wanted->container;
 	req.target = &target;
 	req.range = range;
-	berth__node__v1__logs__container(&rpc->base, &req, take_opened, ret);
+	berth__node__v1__logs__container(&rpc->base, &req, client_stream_take_id, ret);
 }
 
 static void ask_journal(struct rpc *rpc, const struct log_wanted *wanted,
-			Berth__Node__V1__LogsRange *range, struct opened *ret)
+			Berth__Node__V1__LogsRange *range, struct client_stream_id *ret)
 {
 	Berth__Node__V1__LogsJournalRequest req = BERTH__NODE__V1__LOGS_JOURNAL_REQUEST__INIT;
 	char *units[] = { (char *)wanted->unit };
@@ -44,15 +30,16 @@ static void ask_journal(struct rpc *rpc, const struct log_wanted *wanted,
 	req.range = range;
 	req.units = units;
 	req.n_units = wanted->unit != NULL;
-	berth__node__v1__logs__journal(&rpc->base, &req, take_opened, ret);
+	berth__node__v1__logs__journal(&rpc->base, &req, client_stream_take_id, ret);
 }
 
-static void ask_dmesg(struct rpc *rpc, Berth__Node__V1__LogsRange *range, struct opened *ret)
+static void ask_dmesg(struct rpc *rpc, Berth__Node__V1__LogsRange *range,
+		      struct client_stream_id *ret)
 {
 	Berth__Node__V1__LogsDmesgRequest req = BERTH__NODE__V1__LOGS_DMESG_REQUEST__INIT;
 
 	req.range = range;
-	berth__node__v1__logs__dmesg(&rpc->base, &req, take_opened, ret);
+	berth__node__v1__logs__dmesg(&rpc->base, &req, client_stream_take_id, ret);
 }
 
 static int open_log(struct client *client, const struct log_wanted *wanted, struct deadline by,
@@ -60,18 +47,18 @@ static int open_log(struct client *client, const struct log_wanted *wanted, stru
 {
 	Berth__Node__V1__LogsRange range = BERTH__NODE__V1__LOGS_RANGE__INIT;
 	struct rpc rpc = rpc_to(client, &berth__node__v1__logs__descriptor, by, err);
-	struct opened opened = { .len = 0 };
+	struct client_stream_id id = { .len = 0 };
 
 	range.tail_lines = -1;
 	if (wanted->kind == LOG_CONTAINER)
-		ask_container(&rpc, wanted, &range, &opened);
+		ask_container(&rpc, wanted, &range, &id);
 	else if (wanted->kind == LOG_JOURNAL)
-		ask_journal(&rpc, wanted, &range, &opened);
+		ask_journal(&rpc, wanted, &range, &id);
 	else
-		ask_dmesg(&rpc, &range, &opened);
+		ask_dmesg(&rpc, &range, &id);
 	if (rpc.result < 0)
 		return -1;
-	return client_stream_open(client, opened.id, opened.len, ret_stream, err);
+	return client_stream_open(client, id.bytes, id.len, ret_stream, err);
 }
 
 /* --- what comes ------------------------------------------------------------------------------------- */

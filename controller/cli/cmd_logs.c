@@ -20,20 +20,6 @@ struct target {
 	struct log_source **sources; /* one a node */
 };
 
-struct opened {
-	uint8_t id[CLIENT_STREAM_ID_BYTES];
-	size_t len;
-};
-
-static void take_opened(const Berth__Node__V1__StreamOpened *reply, void *arg)
-{
-	struct opened *opened = arg;
-
-	opened->len = reply->stream_id.len;
-	if (opened->len == sizeof(opened->id))
-		memcpy(opened->id, reply->stream_id.data, opened->len);
-}
-
 static void fill_range(const struct options *opt, Berth__Node__V1__LogsRange *ret)
 {
 	berth__node__v1__logs_range__init(ret);
@@ -43,7 +29,7 @@ static void fill_range(const struct options *opt, Berth__Node__V1__LogsRange *re
 }
 
 static void ask_container(struct rpc *rpc, const struct target *target,
-			  Berth__Node__V1__LogsRange *range, struct opened *ret)
+			  Berth__Node__V1__LogsRange *range, struct client_stream_id *ret)
 {
 	Berth__Node__V1__LogsContainerRequest req = BERTH__NODE__V1__LOGS_CONTAINER_REQUEST__INIT;
 	Berth__Node__V1__ContainerTarget container = BERTH__NODE__V1__CONTAINER_TARGET__INIT;
@@ -55,18 +41,18 @@ static void ask_container(struct rpc *rpc, const struct target *target,
 	req.target = &container;
 	req.range = range;
 	req.previous = opt->previous;
-	berth__node__v1__logs__container(&rpc->base, &req, take_opened, ret);
+	berth__node__v1__logs__container(&rpc->base, &req, client_stream_take_id, ret);
 }
 
 static void ask_journal(struct rpc *rpc, const struct target *target,
-			Berth__Node__V1__LogsRange *range, struct opened *ret)
+			Berth__Node__V1__LogsRange *range, struct client_stream_id *ret)
 {
 	Berth__Node__V1__LogsJournalRequest req = BERTH__NODE__V1__LOGS_JOURNAL_REQUEST__INIT;
 
 	req.range = range;
 	req.units = target->inv->opt->units.items;
 	req.n_units = target->inv->opt->units.count;
-	berth__node__v1__logs__journal(&rpc->base, &req, take_opened, ret);
+	berth__node__v1__logs__journal(&rpc->base, &req, client_stream_take_id, ret);
 }
 
 /* node_fn: opens the log of one node. */
@@ -74,7 +60,7 @@ static int open_on_node(struct node *node, void *arg, struct json_object *rows, 
 {
 	struct target *target = arg;
 	struct deadline by = deadline_min(target->inv->by, deadline_in_ms(START_MS));
-	struct opened opened = { .len = 0 };
+	struct client_stream_id id = { .len = 0 };
 	Berth__Node__V1__LogsRange range;
 	struct client *client;
 	struct rpc rpc;
@@ -88,12 +74,12 @@ static int open_on_node(struct node *node, void *arg, struct json_object *rows, 
 	rpc = rpc_to(client, &berth__node__v1__logs__descriptor, by, err);
 	fill_range(target->inv->opt, &range);
 	if (target->pod[0])
-		ask_container(&rpc, target, &range, &opened);
+		ask_container(&rpc, target, &range, &id);
 	else
-		ask_journal(&rpc, target, &range, &opened);
+		ask_journal(&rpc, target, &range, &id);
 	if (rpc.result < 0)
 		return -1;
-	return client_stream_open(client, opened.id, opened.len, &target->sources[i]->stream, err);
+	return client_stream_open(client, id.bytes, id.len, &target->sources[i]->stream, err);
 }
 
 /* --- the words ------------------------------------------------------------------------------------------ */

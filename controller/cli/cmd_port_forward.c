@@ -222,12 +222,12 @@ static int open_session(const struct connection *c, struct client *client,
 	struct rpc rpc = rpc_to(client, &berth__node__v1__forward__descriptor,
 				deadline_in_ms(TRANSFER_CALL_MS), err);
 	Berth__Node__V1__ForwardOpenRequest req = BERTH__NODE__V1__FORWARD_OPEN_REQUEST__INIT;
-	struct transfer_id id = { 0 };
+	struct client_stream_id id = { 0 };
 
 	req.port = c->remote;
 	req.pod = (char *)f->pod;
 	req.namespace_ = (char *)(f->inv->opt->namespace ? f->inv->opt->namespace : "");
-	berth__node__v1__forward__open(&rpc.base, &req, transfer_note_id, &id);
+	berth__node__v1__forward__open(&rpc.base, &req, client_stream_take_id, &id);
 	if (rpc.result < 0)
 		return -1;
 	return client_stream_open(client, id.bytes, id.len, ret_stream, err);

@@ -26,15 +26,6 @@ void transfer_expect_bulk(void)
 #endif
 }
 
-void transfer_note_id(const Berth__Node__V1__StreamOpened *rep, void *arg)
-{
-	struct transfer_id *id = arg;
-
-	id->len = rep->stream_id.len;
-	if (id->len == sizeof(id->bytes))
-		memcpy(id->bytes, rep->stream_id.data, id->len);
-}
-
 int transfer_check(const struct invocation *inv, struct err *err)
 {
 	struct pollfd interrupted = { .fd = inv->interrupt ? inv->interrupt->fd : -1,

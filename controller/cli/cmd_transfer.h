@@ -8,8 +8,6 @@
 #include "controller/client/stream.h"
 #include "shared/base/text.h"
 
-#include "node/v1/streams.pb-c.h"
-
 #include <sys/types.h>
 
 /* For one call of a command that has no deadline as a whole. */
@@ -18,13 +16,6 @@ struct deadline transfer_call_by(const struct invocation *inv);
 
 /* Large messages come and go from here on: memory for them is kept. */
 void transfer_expect_bulk(void);
-
-/* The answer of what opens a session. 'arg' is a struct transfer_id. */
-struct transfer_id {
-	uint8_t bytes[CLIENT_STREAM_ID_BYTES];
-	size_t len;
-};
-void transfer_note_id(const Berth__Node__V1__StreamOpened *rep, void *arg);
 
 /* ERR_CANCELLED, ERR_DEADLINE_EXCEEDED when it is time to stop. */
 int transfer_check(const struct invocation *inv, struct err *err);

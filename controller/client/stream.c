@@ -44,6 +44,15 @@ struct client_stream {
 	struct client *control; /* NULL until needed: the other two may be waiting in a call */
 };
 
+void client_stream_take_id(const Berth__Node__V1__StreamOpened *opened, void *arg)
+{
+	struct client_stream_id *id = arg;
+
+	id->len = opened->stream_id.len;
+	if (id->len == sizeof(id->bytes))
+		memcpy(id->bytes, opened->stream_id.data, id->len);
+}
+
 int client_stream_open(struct client *client, const uint8_t *id, size_t len,
 		       struct client_stream **ret_stream, struct err *err)
 {

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct Berth__Node__V1__StreamOpened;
 struct client_stream;
 
 #define CLIENT_STREAM_ID_BYTES 16
@@ -30,6 +31,15 @@ struct client_stream_end {
 /* Takes what was read; -1 with '*err' filled stops the reading. */
 typedef int client_stream_data_fn(void *arg, int channel, const uint8_t *bytes, size_t len,
 				  struct err *err);
+
+/* The id of a session that was opened; 'len' is what the node told and may be wrong. */
+struct client_stream_id {
+	uint8_t bytes[CLIENT_STREAM_ID_BYTES];
+	size_t len;
+};
+
+/* The closure of every RPC that opens a session; 'id' is a struct client_stream_id. */
+void client_stream_take_id(const struct Berth__Node__V1__StreamOpened *opened, void *id);
 
 /* 'id' as StreamOpened told it ('len' must be CLIENT_STREAM_ID_BYTES: else ERR_DATA_LOSS). Reads go
  * through 'client', which is borrowed; writes through one more connection to the same agent, opened when first needed. */

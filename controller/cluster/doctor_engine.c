@@ -2,6 +2,7 @@
 #include "controller/cluster/cluster.h"
 #include "controller/cluster/doctor_judge.h"
 #include "controller/cluster/subnet.h"
+#include "controller/provider/facts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,18 +53,6 @@ static void check_runtime(const struct look *look, struct doctor_check *check)
 			   "install runc: Berth then uses it", "the only OCI runtime is crun");
 }
 
-/* One blank-separated word of a list. */
-static bool has_word(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *s = strstr(list, word); s; s = strstr(s + 1, word)) {
-		if ((s == list || s[-1] == ' ') && (s[len] == ' ' || !s[len]))
-			return true;
-	}
-	return false;
-}
-
 /* CN-041 */
 static void check_controllers(const struct look *look, struct doctor_check *check)
 {
@@ -75,7 +64,7 @@ static void check_controllers(const struct look *look, struct doctor_check *chec
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		size_t len = strlen(missing);
 
-		if (!has_word(look->info.controllers, wanted[i]))
+		if (!host_has_word(look->info.controllers, wanted[i]))
 			snprintf(missing + len, sizeof(missing) - len, " %s", wanted[i]);
 	}
 	if (!*missing)

@@ -1,5 +1,7 @@
 #include "controller/cluster/engine_check.h"
 
+#include "controller/provider/facts.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,20 +50,6 @@ static int check_version(const char *engine, const char *version, struct strv *w
 	return 0;
 }
 
-static bool has_word(const char *list, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *s = list; *s; s += strspn(s, " ")) {
-		size_t n = strcspn(s, " ");
-
-		if (n == len && strncmp(s, word, n) == 0)
-			return true;
-		s += n;
-	}
-	return false;
-}
-
 /* CN-041: what nodes need of a user's own part of the cgroup tree. */
 static int check_rootless(const struct engine_info *info, struct err *err)
 {
@@ -80,7 +68,7 @@ static int check_rootless(const struct engine_info *info, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		size_t len = strlen(missing);
 
-		if (!has_word(info->controllers, wanted[i]))
+		if (!host_has_word(info->controllers, wanted[i]))
 			snprintf(missing + len, sizeof(missing) - len, " %s", wanted[i]);
 	}
 	if (!*missing)
