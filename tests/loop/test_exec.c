@@ -369,7 +369,7 @@ static void killed_client_leaves_no_process(void **state)
 	assert_true(is_alive(shell));
 	/* A read may be waiting there still: its ten seconds count as somebody who asks. */
 	wait_gone(shell, 15000);
-	wait_gone(child, 1000);
+	wait_gone(child, 15000);
 }
 
 /* --- a terminal ------------------------------------------------------------------------------------ */
