@@ -143,13 +143,16 @@ static void save_log(const struct bundle *b, struct node *node, const struct log
 		write_file(b, path, clean, strlen(clean), rows);
 }
 
+static const char *const kubelet[] = { "kubelet", NULL };
+static const char *const containerd[] = { "containerd", NULL };
+
 static const struct {
 	const char *file;
 	struct log_wanted wanted;
 } logs[] = {
 	{ "journal.log", { .kind = LOG_JOURNAL } },
-	{ "kubelet.log", { .kind = LOG_JOURNAL, .unit = "kubelet" } },
-	{ "containerd.log", { .kind = LOG_JOURNAL, .unit = "containerd" } },
+	{ "kubelet.log", { .kind = LOG_JOURNAL, .units = kubelet } },
+	{ "containerd.log", { .kind = LOG_JOURNAL, .units = containerd } },
 	{ "dmesg.log", { .kind = LOG_DMESG } },
 };
 
