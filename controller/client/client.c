@@ -3,6 +3,7 @@
 #include "controller/client/bridge.h"
 #include "controller/client/channel.h"
 #include "node/v1/health.pb-c.h"
+#include "shared/base/log.h"
 #include "shared/wire/methods.h"
 #include "shared/wire/wire.h"
 
@@ -25,6 +26,18 @@
 /* Pause before a lost call is asked again: nng is reconnecting meanwhile. */
 #define ASK_AGAIN_MS 5
 
+/* How long a way that has another after it may be silent: a socket, a bridge, either to a patient client. */
+#define SILENT_SOCKET_MS  1000
+#define SILENT_BRIDGE_MS  5000
+#define SILENT_PATIENT_MS 10000
+
+/* How far the search for a way has come. */
+enum search {
+	SEARCH_FIRST,  /* the first one may be left */
+	SEARCH_OTHERS, /* so may this one; what was first is kept */
+	SEARCH_OVER,   /* there is no other, or none of use */
+};
+
 struct client {
 	char *path;
 	char node[64];
@@ -33,6 +46,13 @@ struct client {
 	struct bridge *bridge; /* NULL: the path is the agent's own socket */
 	bool owns_bridge;
 	struct channel *channel; /* NULL until the first call: nng costs 13 threads */
+
+	client_way_fn *open_way; /* NULL: there are no others */
+	void *ways_arg;
+	unsigned ways_tried;
+	enum search search;
+	char *first_path; /* while SEARCH_OTHERS */
+	struct bridge *first_bridge;
 };
 
 /* One call under way. */
@@ -41,7 +61,8 @@ struct ask {
 	const ProtobufCMethodDescriptor *method;
 	Berth__Node__V1__Request req;
 	uint8_t id[WIRE_CALL_ID_BYTES];
-	bool lost; /* it has been asked at least once, and the connection was lost */
+	bool lost;   /* it has been asked at least once, and the connection was lost */
+	bool blamed; /* rpc->err tells of a try that was not the last */
 };
 
 int client_open(const char *socket_path, const char *node, struct client **ret_client,
@@ -104,8 +125,11 @@ void client_close(struct client *client)
 	if (!client)
 		return;
 	channel_close(client->channel);
-	if (client->owns_bridge)
+	if (client->owns_bridge) {
 		bridge_close(client->bridge);
+		bridge_close(client->first_bridge);
+	}
+	free(client->first_path);
 	free(client->path);
 	free(client->cluster);
 	free(client);
@@ -125,6 +149,81 @@ int client_set_cluster(struct client *client, const char *cluster, struct err *e
 void client_set_patient(struct client *client, bool patient)
 {
 	client->patient = patient;
+}
+
+/* --- ways ----------------------------------------------------------------------------------------- */
+
+void client_set_ways(struct client *client, client_way_fn *open, void *arg)
+{
+	client->open_way = open;
+	client->ways_arg = arg;
+	client->owns_bridge = true;
+	client->search = SEARCH_FIRST;
+}
+
+static struct channel_patience patience_of(const struct client *client, bool lost)
+{
+	int64_t silent_ms = client->bridge ? SILENT_BRIDGE_MS : SILENT_SOCKET_MS;
+	bool searches = client->open_way && client->search != SEARCH_OVER;
+
+	if (client->patient)
+		silent_ms = SILENT_PATIENT_MS;
+	return (struct channel_patience){
+		.absent = client->patient || lost,
+		.leave = searches ? deadline_in_ms(silent_ms) : DEADLINE_NEVER,
+	};
+}
+
+/* Puts the way in use aside when it is the first one; any other has been of no use. */
+static void leave_way(struct client *client)
+{
+	channel_close(client->channel);
+	client->channel = NULL;
+	if (client->search == SEARCH_FIRST) {
+		client->first_path = TAKE(client->path);
+		client->first_bridge = TAKE(client->bridge);
+		client->search = SEARCH_OTHERS;
+		return;
+	}
+	free(TAKE(client->path));
+	bridge_close(TAKE(client->bridge));
+}
+
+/* Opens the next one that can be. */
+static bool take_next_way(struct client *client)
+{
+	struct bridge *bridge = NULL;
+
+	while (client->open_way(client->ways_arg, client->ways_tried++, &bridge)) {
+		client->path = bridge ? strdup(bridge_path(bridge)) : NULL;
+		if (client->path) {
+			client->bridge = bridge;
+			return true;
+		}
+		bridge_close(TAKE(bridge));
+	}
+	return false;
+}
+
+static void back_to_first(struct client *client)
+{
+	client->path = TAKE(client->first_path);
+	client->bridge = TAKE(client->first_bridge);
+	client->search = SEARCH_OVER;
+}
+
+/* Nobody is there on the way so far, as 'err' says. True: there is one to ask again on. */
+static bool go_on(struct client *client, struct err *err)
+{
+	if (!client->open_way || client->search == SEARCH_OVER || err->code != ERR_UNAVAILABLE)
+		return false;
+	log_debug("node '%s': not by %s: %s", client->node, client_channel_name(client), err->msg);
+	leave_way(client);
+	if (!take_next_way(client))
+		back_to_first(client);
+	log_debug("node '%s': now by %s%s", client->node, client_channel_name(client),
+		  client->search == SEARCH_OVER ? ", for there is no other way" : "");
+	return channel_open(client->path, client->bridge, &client->channel, err) == 0;
 }
 
 static int random_bytes(uint8_t *bytes, size_t len, struct err *err)
@@ -247,7 +346,7 @@ static enum channel_result ask_once(struct ask *ask, uint8_t **ret_bytes, size_t
 	}
 	berth__node__v1__request__pack(&ask->req, request);
 	return channel_exchange(client->channel, request, len, ask->rpc->by,
-				client->patient || ask->lost, ret_bytes, ret_len, err);
+				patience_of(client, ask->lost), ret_bytes, ret_len, err);
 }
 
 static void pause_ms(long ms)
@@ -283,10 +382,19 @@ static bool wait_next_life(const struct ask *ask)
 	len = berth__node__v1__request__pack(&req, bytes);
 	while (result == CHANNEL_LOST && !deadline_is_over(by)) {
 		pause_ms(ASK_AGAIN_MS);
-		result = channel_exchange(ask->rpc->client->channel, bytes, len, by, true, &reply,
+		result = channel_exchange(ask->rpc->client->channel, bytes, len, by,
+					  (struct channel_patience){ true, DEADLINE_NEVER }, &reply,
 					  &len, &err);
 	}
 	return result == CHANNEL_REPLY;
+}
+
+/* It has gone well in the end: there is no error. */
+static int forgive(const struct ask *ask)
+{
+	if (ask->blamed)
+		*ask->rpc->err = (struct err){ 0 };
+	return 0;
 }
 
 /* By the same id until there is an answer: the agent sees to it that it is done once. */
@@ -299,10 +407,10 @@ static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_da
 		switch (ask_once(ask, &bytes, &len)) {
 		case CHANNEL_REPLY:
 			if (take_reply(ask, bytes, len, closure, closure_data) == 0)
-				return 0;
+				return forgive(ask);
 			if (!is_stopping(ask->rpc->err) || !wait_next_life(ask))
 				return -1;
-			ask->lost = true;
+			ask->lost = ask->blamed = true;
 			break;
 		case CHANNEL_LOST:
 			ask->lost = true;
@@ -314,6 +422,11 @@ static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_da
 			return out_of_time(ask, true);
 		case CHANNEL_UNSENT:
 			return out_of_time(ask, false);
+		case CHANNEL_ABSENT:
+			if (!go_on(ask->rpc->client, ask->rpc->err))
+				return -1;
+			ask->blamed = true;
+			break;
 		default:
 			return -1;
 		}
