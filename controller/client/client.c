@@ -43,7 +43,8 @@ struct client {
 	char node[64];
 	char *cluster; /* NULL: not told */
 	bool patient;
-	struct bridge *bridge; /* NULL: the path is the agent's own socket */
+	int64_t clock_ahead_ms; /* the agent's clock before ours, as far as it has told */
+	struct bridge *bridge;  /* NULL: the path is the agent's own socket */
 	bool owns_bridge;
 	struct channel *channel; /* NULL until the first call: nng costs 13 threads */
 
@@ -61,8 +62,9 @@ struct ask {
 	const ProtobufCMethodDescriptor *method;
 	Berth__Node__V1__Request req;
 	uint8_t id[WIRE_CALL_ID_BYTES];
-	bool lost;   /* it has been asked at least once, and the connection was lost */
-	bool blamed; /* rpc->err tells of a try that was not the last */
+	bool lost;              /* it has been asked at least once, and the connection was lost */
+	bool blamed;            /* rpc->err tells of a try that was not the last */
+	int64_t agent_clock_ms; /* as the last refusal told; 0: it did not */
 };
 
 int client_open(const char *socket_path, const char *node, struct client **ret_client,
@@ -107,6 +109,7 @@ int client_open_beside(const struct client *client, struct client **ret_client, 
 	if (client_open(client->path, client->node, &beside, err) < 0)
 		return -1;
 	beside->bridge = client->bridge;
+	beside->clock_ahead_ms = client->clock_ahead_ms;
 	if (client->cluster && client_set_cluster(beside, client->cluster, err) < 0) {
 		client_close(beside);
 		return -1;
@@ -290,7 +293,41 @@ static int out_of_time(const struct ask *ask, bool sent)
 			   "Look at the node's state before you repeat the command.");
 }
 
-static int read_reply(const struct ask *ask, const Berth__Node__V1__Reply *reply,
+/* When the call was made, by the agent's clock. */
+static void stamp(struct ask *ask)
+{
+	int64_t left_ms = deadline_left_ms(ask->rpc->by);
+	int64_t now_ms = clock_wall_ns() / 1000000 + ask->rpc->client->clock_ahead_ms;
+
+	ask->req.made_ms = (uint64_t)now_ms;
+	ask->req.until_ms = left_ms < INT64_MAX - now_ms ? (uint64_t)(now_ms + left_ms) : 0;
+}
+
+/* The agent takes the call for a late one. True: it is not, for the clocks differ or it has been on its way
+ * for long, and it is asked again by the agent's clock. One that may have been done is not. */
+static bool stamp_anew(struct ask *ask)
+{
+	struct client *client = ask->rpc->client;
+	bool once = method_effect(ask->req.service, ask->req.method) == METHOD_ONCE;
+	bool early = ask->agent_clock_ms < (int64_t)ask->req.made_ms; /* refused each time */
+
+	if (strcmp(ask->rpc->err->reason, "CALL_STALE") != 0 || !ask->agent_clock_ms ||
+	    deadline_is_over(ask->rpc->by))
+		return false;
+	if (ask->lost && once && !early) {
+		err_set(ask->rpc->err, ERR_ABORTED, 0,
+			"the connection to the agent was lost; whether %s was done is unknown",
+			ask->method->name);
+		err_explain(ask->rpc->err, "OUTCOME_UNKNOWN",
+			    "Look at the node's state before you repeat the command.");
+		return false;
+	}
+	client->clock_ahead_ms = ask->agent_clock_ms - clock_wall_ns() / 1000000;
+	stamp(ask);
+	return true;
+}
+
+static int read_reply(struct ask *ask, const Berth__Node__V1__Reply *reply,
 		      ProtobufCClosure closure, void *closure_data)
 {
 	struct err *err = ask->rpc->err;
@@ -298,6 +335,7 @@ static int read_reply(const struct ask *ask, const Berth__Node__V1__Reply *reply
 
 	if (wire_check_peer(WIRE_AGENT, reply->protocol, WIRE_PROTOCOL_LEAST, err) < 0)
 		return -1;
+	ask->agent_clock_ms = (int64_t)reply->clock_ms;
 	if (!reply->status || reply->status->code != BERTH__NODE__V1__CODE__OK)
 		return status_to_err(reply->status, err);
 	if (reply->call_id.len != sizeof(ask->id) ||
@@ -311,8 +349,8 @@ static int read_reply(const struct ask *ask, const Berth__Node__V1__Reply *reply
 	return 0;
 }
 
-static int take_reply(const struct ask *ask, const uint8_t *bytes, size_t len,
-		      ProtobufCClosure closure, void *closure_data)
+static int take_reply(struct ask *ask, const uint8_t *bytes, size_t len, ProtobufCClosure closure,
+		      void *closure_data)
 {
 	ProtobufCMessage *reply;
 	int rc;
@@ -408,9 +446,14 @@ static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_da
 		case CHANNEL_REPLY:
 			if (take_reply(ask, bytes, len, closure, closure_data) == 0)
 				return forgive(ask);
+			ask->blamed = true;
+			if (stamp_anew(ask)) {
+				pause_ms(ASK_AGAIN_MS);
+				break;
+			}
 			if (!is_stopping(ask->rpc->err) || !wait_next_life(ask))
 				return -1;
-			ask->lost = ask->blamed = true;
+			ask->lost = true;
 			break;
 		case CHANNEL_LOST:
 			ask->lost = true;
@@ -446,6 +489,7 @@ static int call(struct ask *ask, const ProtobufCMessage *input, ProtobufCClosure
 	ask->req.payload = (ProtobufCBinaryData){ len, payload };
 	if (random_bytes(ask->id, sizeof(ask->id), ask->rpc->err) < 0)
 		return -1;
+	stamp(ask);
 	if (!client->channel &&
 	    channel_open(client->path, client->bridge, &client->channel, ask->rpc->err) < 0)
 		return -1;
