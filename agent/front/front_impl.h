@@ -58,6 +58,7 @@ struct front {
 	sd_event_source *listen_source;
 	sd_event_source *timer; /* for the first session that is due, or for the end of all */
 	struct session *sessions;
+	bool used;                   /* there have been sessions since memory was given back */
 	struct http *http;           /* NULL: that door is closed */
 	_Atomic int64_t quiet_at_ms; /* when the last connection ended */
 };

@@ -46,6 +46,7 @@ void session_close(struct session *s)
 	free(s->to_client);
 	DL_DELETE(front->sessions, s);
 	front->counters.open--;
+	front->used = true;
 	s->peer->sessions--;
 	s->peer->held -= s->state == SESSION_HELD;
 	front->quiet_at_ms = clock_now_ms();
