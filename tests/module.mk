@@ -87,6 +87,7 @@ e2e: tests image ## end to end on podman
 
 bench: tests image ## compares with what people use today, side by side in one run
 	@$(BUILD)/tests/bench/bench_call
+	@$(BUILD)/tests/bench/bench_clients
 	@$(BUILD)/tests/bench/bench_berth
 	@$(BUILD)/tests/bench/bench_create
 	@$(BUILD)/tests/bench/bench_life

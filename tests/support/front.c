@@ -41,10 +41,7 @@ const char *front_binary(void)
 
 const char *front_rig_keys(const struct front_rig *rig)
 {
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/clusters/c1/tls", rig->state_dir);
-	return path;
+	return rig->keys_dir;
 }
 
 static int listen_on_loopback(int *ret_port)
@@ -119,6 +116,7 @@ void front_rig_start_with(struct front_rig *rig, const char *const *args,
 	assert_int_equal(chmod(rig->dir, 0711), 0);
 	snprintf(rig->gate_dir, sizeof(rig->gate_dir), "%s/gates", rig->dir);
 	snprintf(rig->state_dir, sizeof(rig->state_dir), "%s/state", rig->dir);
+	snprintf(rig->keys_dir, sizeof(rig->keys_dir), "%s/clusters/c1/tls", rig->state_dir);
 	snprintf(rig->run_dir, sizeof(rig->run_dir), "%s/run", rig->dir);
 	snprintf(rig->tls_dir, sizeof(rig->tls_dir), "%s/tls", rig->run_dir);
 	snprintf(rig->log, sizeof(rig->log), "%s/log", rig->dir);

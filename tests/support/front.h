@@ -14,6 +14,7 @@ struct front_rig {
 	char dir[40];
 	char gate_dir[64]; /* the agent's sockets for the front */
 	char state_dir[64];
+	char keys_dir[96]; /* the host's certificates */
 	char run_dir[64];
 	char tls_dir[80]; /* what the front reads */
 	char log[64];
