@@ -32,21 +32,37 @@ $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(
 # The same tests under the sanitizers, in a build folder of their own.
 san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)
 
-# Fuzzing, in a build folder of its own: clang's libFuzzer with ASan and UBSan.
+# Fuzzing, in a build folder of its own: clang's libFuzzer with ASan and UBSan. The same targets go
+# over their corpora in `make test` with another main(): tests/fuzz/replay.c.
 fuzz_c         := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 fuzz_bin       := $(fuzz_c:%.c=$(BUILD)/%)
-fuzz_agent     := $(foreach t,request journal grpc streams,$(BUILD)/tests/fuzz/fuzz_$(t))
-fuzz_controller := $(foreach t,cluster manifest engine,$(BUILD)/tests/fuzz/fuzz_$(t))
+replay_bin     := $(fuzz_c:tests/fuzz/fuzz_%.c=$(BUILD)/tests/fuzz/test_%)
+fuzz_help      := $(call objects,$(filter-out $(fuzz_c) tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+fuzz_both       = $(foreach t,$(1),$(BUILD)/tests/fuzz/fuzz_$(t) $(BUILD)/tests/fuzz/test_$(t))
+fuzz_agent     := $(call fuzz_both,request journal grpc streams handlers)
+fuzz_controller := $(call fuzz_both,cluster manifest engine)
+fuzz_front     := $(call fuzz_both,http)
 FUZZ_SECONDS   ?= 60
 
-$(call objects,$(fuzz_c)): | $(proto_h) $(gen_h)
+$(call objects,$(wildcard tests/fuzz/*.c)): | $(proto_h) $(gen_h)
 $(fuzz_agent): $(agent_a)
 $(fuzz_agent): LDLIBS = $(agent_a) $(shared_a) $(AGENT_LIBS)
 $(fuzz_controller): $(controller_a)
 $(fuzz_controller): LDLIBS = $(controller_a) $(shared_a) $(CONTROLLER_LIBS)
-$(fuzz_bin): LDLIBS ?= $(shared_a) $(SHARED_LIBS)
-$(fuzz_bin): $(BUILD)/%: $(BUILD)/%.o $(shared_a)
-	$(call say,LD)$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(LDLIBS)
+$(fuzz_front): $(front_a)
+$(fuzz_front): LDLIBS = $(front_a) $(shared_a) $(FRONT_LIBS)
+# What a target must not really do is replaced by its own; the target says why.
+replaced        = $(1:%=-Wl,--wrap=%)
+$(call fuzz_both,handlers): ldflags += $(call replaced,children_open child_stream_open \
+	forward_stream_open kmsg_open volumes_prepare helper_start helper_cancel)
+$(call fuzz_both,streams): ldflags += $(call replaced,children_open)
+$(call fuzz_both,http): ldflags += $(call replaced,MHD_start_daemon probe_new probe_ask)
+
+$(fuzz_bin) $(replay_bin): LDLIBS ?= $(shared_a) $(SHARED_LIBS)
+$(fuzz_bin): $(BUILD)/%: $(BUILD)/%.o $(fuzz_help) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(fuzz_help) $(LDLIBS)
+$(replay_bin): $(BUILD)/tests/fuzz/test_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(fuzz_help) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $< $(BUILD)/tests/fuzz/replay.o $(fuzz_help) $(LDLIBS)
 
 fuzz_flags = BUILD=build/fuzz CC=clang CPPFLAGS=-U_FORTIFY_SOURCE LDFLAGS=-fsanitize=address,undefined \
 	CFLAGS='-O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'

@@ -31,6 +31,15 @@ static struct call calls[CALLS_MAX];
 static size_t call_count;
 static int64_t now_us;
 
+/* Looks at this process's cgroup, which is none of a session's business. */
+int __wrap_children_open(struct streams *streams, struct err *err);
+int __wrap_children_open(struct streams *streams, struct err *err)
+{
+	(void)streams;
+	(void)err;
+	return 0;
+}
+
 static int64_t fake_now(void)
 {
 	return now_us;

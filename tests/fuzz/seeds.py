@@ -4,6 +4,7 @@
 Run it again after a change of the formats; what it writes is the same every time."""
 import io
 import os
+import re
 import struct
 import tarfile
 
@@ -166,5 +167,101 @@ def archives():
     save("tar", "long", archive(("n" * 150, tarfile.REGTYPE, ""), ("fifo", tarfile.FIFOTYPE, "")))
 
 
-for make in (requests, replies, journals, grpc, streams, texts, pods, engines, archives):
+def methods():
+    """Every method in the order of the agent's table: its number is what targets take."""
+    with open(os.path.join(REPO, "agent/service/services.c")) as file:
+        table = re.findall(r"&(\w+)_service\.base", file.read())
+    found = {}
+    for service in table:
+        path = os.path.join(REPO, "proto/node/v1/%s.proto" % service)
+        with open(path) as file:
+            text = file.read()
+        for method in re.findall(r"^  rpc (\w+)\(", text, re.M):
+            found["%s.%s" % (service, method)] = len(found)
+    return found
+
+
+def handlers():
+    numbers = methods()
+
+    def packed(method, payload, how=0, turns=20):
+        head = bytes([128 | numbers[method], how]) + struct.pack("<H", len(payload))
+        return head + payload + bytes([turns])
+
+    def grown(method, *choices, turns=20):
+        return bytes([numbers[method], 0, *choices, turns])
+
+    def pod(name, image="img:1", more=b""):
+        resources = field(8, field(2, field(1, "cpu") + field(2, field(1, "100m"))))
+        main = field(1, "main") + field(2, image) + field(3, "sh") + resources
+        spec = field(2, main) + field(3, "Never") + more
+        meta = field(1, name) + field(3, "default")
+        return field(1, field(1, meta) + field(2, spec))
+
+    same = field(1, "default") + field(2, "web")
+    mine = field(1, "default") + field(2, "p")
+    apply_one = packed("pods.Apply", pod("p"), turns=60)
+    save("handlers", "pod", b"\0" + apply_one + packed("pods.List", b"") + packed("pods.Wait", mine))
+    volume = field(1, field(1, "v") + field(2, field(2, b"")))
+    twice = apply_one + packed("pods.Apply", pod("p", "img:2", volume), turns=60)
+    save("handlers", "pods", b"\0" + twice + packed("pods.Delete", mine, turns=60))
+    save("handlers", "kubelet", b"\1" + apply_one + packed("pods.List", b""))
+    pulled = packed("pods.Apply", pod("q", "remote:1"), turns=60)
+    ready = packed("health.WaitReady", b"")
+    save("handlers", "pull", b"\0" + pulled + ready + packed("pods.Apply", pod("r", "missing")))
+    stop = packed("lifecycle.Quiesce", field(1, "default"), turns=60)
+    save("handlers", "quiesce", b"\0" + apply_one + stop + packed("lifecycle.Pause", b""))
+    freeze = packed("lifecycle.Pause", b"") + packed("lifecycle.Unpause", b"")
+    save("handlers", "freeze", b"\1" + freeze)
+    shell = packed("exec.Start", field(1, "sh") + field(2, field(1, "A") + field(2, "b")) + field(8, 1))
+    write = packed("streams.Write", b"") + grown("streams.Write", 1, 0, 0, 1, 131, 1, 2, 3, 0)
+    read = grown("streams.Read", 1, 0, 0, 0, 0) + grown("streams.Read", 1, 0, 1, 2, 0, 0)
+    ended = grown("streams.Write", 1, 0, 1, 3, 0, 1, 1) + grown("streams.Read", 1, 0, 1, 3, 0, 1, 9)
+    rest = grown("streams.Resize", 1, 0, 1, 9, 1, 9) + grown("streams.Signal", 1, 0, 1, 9)
+    save("handlers", "session", b"\0" + shell + write + read + ended)
+    save("handlers", "signals", b"\0" + shell + rest + grown("streams.Close", 1, 0))
+    join = packed("exec.Start", field(1, "sh") + field(9, same))
+    save("handlers", "join", b"\0" + join + packed("exec.Attach", field(1, same)))
+    entry = b"x\0" b"5\0" b"33188\0" b"1000000000\0" b"0\0" b"7\0" b"to\0" b"\0"
+    said = b"\0" + bytes([2 * len(entry) + 1]) + entry + b"\0" + entry[1:]
+    listed = packed("files.List", field(1, "/etc/x") + field(2, 1), turns=0)[:-1] + said + b"\x14"
+    save("handlers", "files-silent", b"\0" + packed("files.List", field(1, "/"), turns=0)[:-1] + b"\0\0\x14")
+    out = packed("files.CopyOut", field(1, "/etc/x"))[:-1] + b"\x68\3abc\x14"
+    save("handlers", "files", b"\0" + listed + out)
+    copy = packed("files.CopyIn", field(1, "/etc") + field(2, "x")) + packed("images.Load", b"")
+    save("handlers", "copy", b"\0" + copy + grown("streams.Write", 1, 0, 0, 1, 130, 1, 2, 1, 1))
+    logs = packed("logs.Container", field(1, same)) + packed("logs.Journal", field(1, "kubelet"))
+    save("handlers", "logs", b"\0" + logs + packed("logs.Dmesg", b"") + read)
+    for action in ("Stop", "Kill", "Pause", "Unpause", "Delete"):
+        call = packed("containers." + action, field(1, "c1") + field(1, "c"))
+        save("handlers", "container-" + action, b"\0" + call + packed("containers.List", b""))
+    for action in ("Start", "Stop", "Restart", "Kill"):
+        call = packed("units." + action, field(1, "kubelet"))
+        save("handlers", "unit-" + action, b"\0" + call + packed("units.Status", b""))
+    for name, number in numbers.items():
+        save("handlers", "rpc-" + name, bytes([0, 128 | number, 0, 0, 0, 20, number, 0]) + b"\1\1" * 20)
+
+
+def http():
+    def ask(name, agent, head, body=b""):
+        save("http", name, bytes([agent]) + head.replace("\n", "\r\n").encode() + body)
+
+    rest = " HTTP/1.1\nHost: n\n\n"
+    for agent in (1, 2, 3, 24, 25, 9, 16):
+        ask("agent-%d" % agent, agent, "GET /readyz" + rest)
+    ask("healthz", 25, "GET /healthz" + rest)
+    ask("metrics", 0, "GET /metrics?x=1&y HTTP/1.0\n\n")
+    ask("head", 24, "HEAD /healthz" + rest)
+    ask("elsewhere", 0, "GET /%2e%2e/etc" + rest)
+    ask("two", 24, "GET /healthz" + rest + "GET /nothing" + rest)
+    ask("post", 0, "POST /metrics HTTP/1.1\nHost: n\nContent-Length: 3\n\n", b"abc")
+    chunked = "PUT /x HTTP/1.1\nHost: n\nTransfer-Encoding: chunked\n\n3\nabc\n0\n\n"
+    ask("chunked", 0, chunked + "GET /readyz" + rest)
+    ask("expect", 0, "POST / HTTP/1.1\nHost: n\nExpect: 100-continue\nContent-Length: 1\n\n", b"a")
+    ask("upgrade", 0, "GET / HTTP/1.1\nHost: n\nConnection: Upgrade, close\nUpgrade: h2c\n\n")
+    ask("cookie", 0, "GET /healthz HTTP/1.1\nHost: n\nCookie: a=b; c=\"d\"\n folded\n\n")
+    save("http", "noise", b"\0\x16\3\1\2\0\1\0\1\xfc\3\3")
+
+
+for make in (requests, replies, journals, grpc, streams, texts, pods, engines, archives, handlers, http):
     make()
