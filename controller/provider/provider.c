@@ -42,7 +42,8 @@ void provider_relay_argv(const char *name, const char *node, struct strv *argv)
 
 static int unknown_provider(const char *name, struct err *err)
 {
-	err_set(err, ERR_NOT_FOUND, 0, "no provider '%s'", name);
+	err_set(err, ERR_NOT_FOUND, 0, "there is no provider '%s' here: nodes are containers",
+		name);
 	return err_explain(err, "PROVIDER_UNKNOWN", "use --provider=podman or --provider=docker");
 }
 
