@@ -4,8 +4,8 @@
 #include "agent/streams/streams_impl.h"
 #include "agent/units/timer.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/inet.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -19,12 +19,6 @@
 #define READS_MAX 4
 
 static const char *const loopbacks[] = { "127.0.0.1", "::1" };
-
-union any_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
 
 struct forward {
 	struct streams *streams;
@@ -207,22 +201,6 @@ static void established(struct forward *f)
 	tell(f, NULL);
 }
 
-static socklen_t parse_address(const char *text, uint16_t port, union any_address *ret)
-{
-	*ret = (union any_address){ 0 };
-	if (inet_pton(AF_INET, text, &ret->v4.sin_addr) == 1) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_port = htons(port);
-		return sizeof(ret->v4);
-	}
-	if (inet_pton(AF_INET6, text, &ret->v6.sin6_addr) == 1) {
-		ret->v6.sin6_family = AF_INET6;
-		ret->v6.sin6_port = htons(port);
-		return sizeof(ret->v6);
-	}
-	return 0;
-}
-
 static void try_next(struct forward *f, int sys);
 
 static int on_connected(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -247,8 +225,8 @@ static int on_connected(sd_event_source *source, int fd, uint32_t events, void *
 /* 0: under way or there; else the errno. */
 static int start_connect(struct forward *f, const char *text, struct err *err)
 {
-	union any_address address;
-	socklen_t len = parse_address(text, f->port, &address);
+	union inet_address address;
+	socklen_t len = inet_parse(text, f->port, &address);
 	int rc;
 
 	if (!len || netns_socket(f->pid, address.any.sa_family, &f->fd, err) < 0)

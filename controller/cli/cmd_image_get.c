@@ -63,12 +63,10 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	struct invocation *inv = arg;
 	struct request request = { .inv = inv, .node = node, .rows = rows };
 	Berth__Node__V1__ImageListRequest req = BERTH__NODE__V1__IMAGE_LIST_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__images__descriptor, inv->by, &rpc, err) < 0)
 		return -1;
-	rpc = rpc_to(client, &berth__node__v1__images__descriptor, inv->by, err);
 	berth__node__v1__images__list(&rpc.base, &req, on_images, &request);
 	return rpc.result;
 }

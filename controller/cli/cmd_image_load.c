@@ -286,30 +286,24 @@ static const struct option_spec load_options[] = {
 	{ 0 },
 };
 
+#define COMMON                                                                        \
+	.min_args = 1, .max_args = -1, .flags = CMD_PLANS, .outputs = OUTPUTS_RESULT, \
+	.timeout_ms = 30 * 60 * 1000, .options = load_options
+
 const struct command cmd_image_load = {
+	COMMON,
 	.name = "load image",
 	.args = "REF...",
 	.summary = "load images of the host's engine into the nodes that lack them",
 	.example = "berth load image localhost/app:1",
-	.min_args = 1,
-	.max_args = -1,
-	.flags = CMD_PLANS,
-	.outputs = OUTPUTS_RESULT,
-	.timeout_ms = 30 * 60 * 1000,
-	.options = load_options,
 	.run = load_images,
 };
 
 const struct command cmd_archive_load = {
+	COMMON,
 	.name = "load archive",
 	.args = "FILE...",
 	.summary = "load image archives (docker save, OCI layout) into nodes",
 	.example = "berth load archive app.tar -N worker",
-	.min_args = 1,
-	.max_args = -1,
-	.flags = CMD_PLANS,
-	.outputs = OUTPUTS_RESULT,
-	.timeout_ms = 30 * 60 * 1000,
-	.options = load_options,
 	.run = load_archives,
 };

@@ -83,14 +83,12 @@ int pod_rows(struct node *node, void *arg, struct json_object *rows, struct err 
 	const struct rows_request *asked = arg;
 	struct request request = { .asked = asked, .node = node, .rows = rows };
 	Berth__Node__V1__PodListRequest req = BERTH__NODE__V1__POD_LIST_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__pods__descriptor, asked->inv->by, &rpc, err) < 0)
 		return -1;
 	if (asked->namespace)
 		req.namespace_ = (char *)asked->namespace;
-	rpc = rpc_to(client, &berth__node__v1__pods__descriptor, asked->inv->by, err);
 	berth__node__v1__pods__list(&rpc.base, &req, on_pods, &request);
 	return rpc.result;
 }

@@ -4,19 +4,17 @@
  */
 #include "controller/cli/cmd_transfer.h"
 #include "controller/cli/nodes.h"
+#include "shared/base/inet.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/forward.pb-c.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define LISTENERS_MAX 64
 #define BACKLOG       64
@@ -95,30 +93,8 @@ static int parse_target(struct forwarding *f, const char *word, struct err *err)
 
 /* --- listening ------------------------------------------------------------------------------------- */
 
-union any_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t parse_address(const char *text, uint16_t port, union any_address *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, text, &ret->v4.sin_addr) == 1) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_port = htons(port);
-		return sizeof(ret->v4);
-	}
-	if (inet_pton(AF_INET6, text, &ret->v6.sin6_addr) == 1) {
-		ret->v6.sin6_family = AF_INET6;
-		ret->v6.sin6_port = htons(port);
-		return sizeof(ret->v6);
-	}
-	return 0;
-}
-
 /* -1 with errno. */
-static int listen_at(const union any_address *address, socklen_t len)
+static int listen_at(const union inet_address *address, socklen_t len)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM, 0);
 	int on = 1;
@@ -138,22 +114,12 @@ static int listen_at(const union any_address *address, socklen_t len)
 	return -1;
 }
 
-static uint16_t port_of(int fd)
-{
-	union any_address address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, &address.any, &len) < 0)
-		return 0;
-	return ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
-}
-
 /* '*port' 0 becomes the one that was found. 'must': failing is an error. */
 static int add_listener(struct forwarding *f, const char *text, uint16_t *port, uint16_t remote,
 			bool must, struct err *err)
 {
-	union any_address address;
-	socklen_t len = parse_address(text, *port, &address);
+	union inet_address address;
+	socklen_t len = inet_parse(text, *port, &address);
 	int fd;
 
 	if (!len) {
@@ -171,7 +137,7 @@ static int add_listener(struct forwarding *f, const char *text, uint16_t *port, 
 		return err_explain(err, "PORT_IN_USE", "an empty LOCAL takes any free port");
 	}
 	f->listeners[f->count++] = (struct listener){ .fd = fd, .remote = remote };
-	*port = port_of(fd);
+	*port = inet_bound_port(fd);
 	fprintf(f->inv->out,
 		strchr(text, ':') ? "Forwarding from [%s]:%u -> %u\n"
 				  : "Forwarding from %s:%u -> %u\n",

@@ -65,13 +65,11 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	Berth__Node__V1__ProcessListRequest req = BERTH__NODE__V1__PROCESS_LIST_REQUEST__INIT;
 	struct invocation *inv = arg;
 	struct request request = { .inv = inv, .node = node, .rows = rows };
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__processes__descriptor, inv->by, &rpc, err) < 0)
 		return -1;
 	req.kernel = inv->opt->kernel;
-	rpc = rpc_to(client, &berth__node__v1__processes__descriptor, inv->by, err);
 	berth__node__v1__processes__list(&rpc.base, &req, on_processes, &request);
 	return rpc.result;
 }

@@ -364,6 +364,17 @@ int nodes_client(struct node *node, struct client **ret_client, struct err *err)
 	return node_client(node, ret_client, err);
 }
 
+int nodes_rpc(struct node *node, const ProtobufCServiceDescriptor *service, struct deadline by,
+	      struct rpc *ret_rpc, struct err *err)
+{
+	struct client *client;
+
+	if (nodes_client(node, &client, err) < 0)
+		return -1;
+	*ret_rpc = rpc_to(client, service, by, err);
+	return 0;
+}
+
 struct asking {
 	const struct node_list *list;
 	node_fn *fn;

@@ -198,7 +198,7 @@ static char *plain_text(const char *console)
 	return text_take(&plain);
 }
 
-void oci_add_relay(struct strv *argv, const char *program, const char *node)
+void oci_relay_argv(const char *program, const char *node, struct strv *argv)
 {
 	const char *const words[] = { program, "exec", "--interactive", node, "berthd", "relay" };
 

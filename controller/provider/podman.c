@@ -275,11 +275,6 @@ static int podman_info(struct provider *p, struct deadline by, struct engine_inf
 	return 0;
 }
 
-static void podman_relay_argv(const char *node, struct strv *argv)
-{
-	oci_add_relay(argv, "podman", node);
-}
-
 const struct provider_ops podman_ops = {
 	.name = "podman",
 	.program = "podman",
@@ -294,7 +289,7 @@ const struct provider_ops podman_ops = {
 	.plan_network_delete = oci_plan_network_delete,
 	.run = oci_run_step,
 	.info = podman_info,
-	.relay_argv = podman_relay_argv,
+	.relay_argv = oci_relay_argv,
 	.dump = oci_dump,
 	.console_tail = oci_console,
 };

@@ -37,7 +37,7 @@ void provider_relay_argv(const char *name, const char *node, struct strv *argv)
 	const struct provider_ops *ops = find_ops(name);
 
 	if (ops && ops->relay_argv)
-		ops->relay_argv(node, argv);
+		ops->relay_argv(ops->program, node, argv);
 }
 
 static int unknown_provider(const char *name, struct err *err)

@@ -58,8 +58,9 @@ struct provider_ops {
 	/* See provider_dump(). Optional. */
 	int (*dump)(struct provider *p, enum provider_dump what, const char *name,
 		    struct deadline by, struct text *ret, struct err *err);
-	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
-	void (*relay_argv)(const char *node, struct strv *argv);
+	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. 'program' is the slot's.
+	 * Optional. */
+	void (*relay_argv)(const char *program, const char *node, struct strv *argv);
 	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
 };

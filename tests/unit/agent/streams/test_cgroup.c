@@ -3,6 +3,7 @@
 
 #include "shared/base/cleanup.h"
 #include "shared/base/deadline.h"
+#include "tests/support/program.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -71,21 +72,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static bool is_alive(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d %*s %c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state && state != 'Z';
-}
-
 /* Starts a script in the cgroup "one"; '*ret_out' reads its output. */
 static pid_t start(struct rig *rig, const char *script, bool helper, int *ret_out)
 {
@@ -143,7 +129,7 @@ static void who_fled_the_group_is_ended(void **state)
 	pid = start(rig, "setsid sh -c 'echo $$; exec sleep 100' & wait", false, &out);
 	read_line(out, line, sizeof(line));
 	assert_int_equal(sscanf(line, "%d", &fled), 1);
-	assert_true(is_alive(fled));
+	assert_true(process_is_alive(fled));
 	pidfd = (int)syscall(SYS_pidfd_open, fled, 0);
 	cgroup_kill(rig->place, "one");
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
