@@ -86,17 +86,31 @@ static int look_alive(struct run *run, const char *name, struct err *err)
 	return rc;
 }
 
+/* What the node says of itself, though it is ready. */
+static void tell_notes(struct run *run, const char *name, const struct strv *notes)
+{
+	for (size_t i = 0; i < notes->count; i++) {
+		cleanup_free char *text =
+			text_format("warning: node '%s': %s", name, notes->items[i]);
+
+		run_tell(run, PROGRESS_NOTE, NULL, 0, text ? text : notes->items[i]);
+	}
+}
+
 static int ask_until_ready(struct run *run, const char *name, struct client *client,
 			   struct err *err)
 {
+	cleanup_with(strv) struct strv notes = { 0 };
 	int64_t look_after = FIRST_LOOK_MS, begun = clock_now_ms();
 
 	for (;;) {
 		if (atomic_load(&run->cancelled))
 			return err_set(err, ERR_CANCELLED, 0, "interrupted");
 		if (client_wait_ready(client, deadline_min(run->by, deadline_in_ms(SLICE_MS)),
-				      err) == 0)
+				      &notes, err) == 0) {
+			tell_notes(run, name, &notes);
 			return 0;
+		}
 		if (err->code != ERR_DEADLINE_EXCEEDED && err->code != ERR_UNAVAILABLE)
 			return -1;
 		if (deadline_is_over(run->by))
@@ -114,7 +128,8 @@ static void add_console(struct run *run, const char *name, struct err *err)
 	cleanup_free char *tail = NULL;
 	size_t len = strlen(err->msg);
 
-	if (err->code == ERR_CANCELLED)
+	/* A full disk needs no more words. */
+	if (err->code == ERR_CANCELLED || err->code == ERR_RESOURCE_EXHAUSTED)
 		return;
 	tail = provider_console_tail(run->ctx->provider, name, deadline_in_ms(CONSOLE_MS));
 	if (!tail || !*tail)

@@ -66,7 +66,6 @@ struct node_spec {
 	int64_t cpus_milli;            /* thousandths of a CPU; 0: no limit */
 	const char *gpus;              /* "", "all", "nvidia", "nvidia.com", "amd" (CN-019) */
 	const struct strv *dns_search; /* NULL: as the host; empty: none (CN-036) */
-	const char *preload;           /* archive on the host to put on /var, "" for none */
 	int agent_port;                /* publish the agent's TLS port on 127.0.0.1: -1 no, 0 any */
 };
 
