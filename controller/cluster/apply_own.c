@@ -302,9 +302,45 @@ static int delete_container(struct run *run, const struct step *step, struct err
 	return -1;
 }
 
+/* No registry has those: they are built here. */
+static bool is_made_here(const char *image)
+{
+	return strncmp(image, "localhost/", strlen("localhost/")) == 0;
+}
+
+static int pull_image(struct run *run, const char *image, struct err *err)
+{
+	cleanup_with(plan) struct plan plan = { 0 };
+	cleanup_free char *note =
+		text_format("image '%s' is not on this host and is pulled", image);
+
+	run_tell(run, PROGRESS_NOTE, NULL, 0, note ? note : "");
+	if (provider_plan_pull(run->ctx->provider, image, &plan, err) < 0)
+		return -1;
+	return provider_run(run->ctx->provider, plan_last(&plan), run->by, err);
+}
+
+static int check_image(struct run *run, const struct step *step, struct err *err)
+{
+	const char *image = step->argv.items[step->argv.count - 1];
+	struct err why;
+
+	if (provider_run(run->ctx->provider, step, run->by, err) == 0)
+		return 0;
+	if (strcmp(err->reason, "IMAGE_NOT_FOUND") != 0 || is_made_here(image))
+		return -1;
+	if (pull_image(run, image, &why) == 0)
+		return 0;
+	if (why.code != ERR_UNIMPLEMENTED)
+		*err = why;
+	return -1;
+}
+
 int run_engine_step(struct run *run, const struct step *step, struct err *err)
 {
 	switch (step->action) {
+	case STEP_IMAGE_CHECK:
+		return check_image(run, step, err);
 	case STEP_CONTAINER_STOP:
 		return stop(run, step, err);
 	case STEP_CONTAINER_DELETE:

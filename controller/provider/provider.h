@@ -148,6 +148,11 @@ int provider_plan_network(struct provider *provider, const struct network_spec *
 			  struct plan *plan, struct err *err);
 int provider_plan_image(struct provider *provider, const char *image, struct plan *plan,
 			struct err *err);
+/* The image from its registry. Carried out, it is tried again when the registry does not answer, 4 times, after
+ * 1, 2, 3 and 4 s (CN-130); what the registry refuses or does not have is not. ERR_UNIMPLEMENTED where the
+ * provider pulls none. */
+int provider_plan_pull(struct provider *provider, const char *image, struct plan *plan,
+		       struct err *err);
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err);
 /* STEP_CONTAINER_START, _STOP, _KILL, _UNPAUSE or _DELETE of one node; 'grace_s' for stop. Delete takes the
