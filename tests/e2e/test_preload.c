@@ -105,10 +105,13 @@ static char *cluster_file(void)
 
 static void create(const char *config)
 {
-	struct e2e_output output = e2e_run(120, "create", "cluster", "--name", cluster(), "--image",
-					   e2e_image(), "--config", config, "--preload",
-					   here("first"), "--preload", here("broken"), NULL);
+	struct e2e_output output;
 
+	setenv("HTTP_PROXY", "http://proxy.example:3128", 1);
+	output = e2e_run(120, "create", "cluster", "--name", cluster(), "--image", e2e_image(),
+			 "--config", config, "--preload", here("first"), "--preload",
+			 here("broken"), NULL);
+	unsetenv("HTTP_PROXY");
 	if (output.exit_code != 0)
 		fail_msg("%s", output.errs);
 	assert_non_null(strstr(output.errs, "': archive '03-broken' was not taken in: "));
@@ -157,6 +160,17 @@ static void nodes_begin_with_files_and_images(void **state)
 		    when("containerd", "ExecMainStartTimestampMonotonic"));
 	assert_true(when("berth-preload", "ExecMainExitTimestampMonotonic") >
 		    when("berthd", "ExecMainStartTimestampMonotonic"));
+}
+
+/* CN-114: the host's proxies are the runtime's and the agent's, and nobody else's in the node. */
+static void proxies_reach_those_who_download(void **state)
+{
+	(void)state;
+	node_says("for unit in containerd berthd systemd-journald; do "
+		  "tr '\\0' '\\n' < /proc/$(systemctl show --property=MainPID --value "
+		  "$unit)/environ | "
+		  "grep -ic ^http_proxy=http://proxy.example:3128$; done; true",
+		  "2\n2\n0");
 }
 
 /* CN-123 */
@@ -222,6 +236,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plan_names_the_archives),
 		cmocka_unit_test(nodes_begin_with_files_and_images),
+		cmocka_unit_test(proxies_reach_those_who_download),
 		cmocka_unit_test(restart_takes_nothing_in_twice),
 		cmocka_unit_test(archive_that_does_not_fit_ends_the_create),
 	};
