@@ -176,8 +176,6 @@ static void add_storage(const struct provider *p, const struct node_spec *spec, 
 	/* Another machine has no such directory: its nodes are reached through the engine. */
 	if (!p->engine.remote)
 		strv_addf(argv, "--volume=%s:/run/berth", spec->run_dir);
-	if (is_set(spec->preload))
-		strv_addf(argv, "--volume=%s:" OCI_PRELOAD_PATH ":ro", spec->preload);
 	oci_add_mounts(argv, spec);
 }
 
