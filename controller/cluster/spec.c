@@ -181,8 +181,6 @@ static bool is_path(const char *path, const char *plain)
 
 static int check_mount(const struct node_config *node, struct mount_config *mount, struct err *err)
 {
-	struct stat st;
-
 	if (!*mount->host_path || !*mount->container_path)
 		return mount_refused(node, mount, "a path is missing", err);
 	if (mount->container_path[0] != '/')
@@ -196,14 +194,7 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 		return mount_refused(node, mount, "the node keeps its state there", err);
 	if (is_path(mount->container_path, "/run") || is_path(mount->container_path, "/run/berth"))
 		return mount_refused(node, mount, "the agent's socket is there", err);
-	if (make_absolute(mount, err) < 0)
-		return -1;
-	if (stat(mount->host_path, &st) < 0 && !mount->create) {
-		err_set(err, ERR_NOT_FOUND, errno, "node '%s': cannot mount '%s'", node->name,
-			mount->host_path);
-		return invalid(err, "MOUNT_SOURCE_NOT_FOUND", "create it first");
-	}
-	return 0;
+	return make_absolute(mount, err);
 }
 
 /* CN-007: Kubernetes does not start with less. */
