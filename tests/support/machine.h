@@ -22,5 +22,5 @@ void machine_add_words(const struct machine *m, struct strv *argv);
 /* Whether a program ended well there. At most 'timeout_ms'. Words end with NULL. */
 bool machine_run(const struct machine *m, int timeout_ms, const char *const *words);
 
-/* What still runs there is the caller's to end. Takes NULL. */
+/* Whatever still runs there ends with it. Takes NULL. */
 void machine_stop(struct machine *m);
