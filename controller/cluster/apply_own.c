@@ -13,22 +13,38 @@
 #define DELETE_MS 30000
 /* An agent that is silent for so long is not waited for on the way to the end. */
 #define ANSWER_MS 3000
-#define THAW_MS   5000
-#define REST_MS   60000 /* NS-160 */
+/* The same through an engine, for which connections may have to be made first. */
+#define RELAY_ANSWER_MS 15000
+#define THAW_MS         5000
+#define REST_MS         60000 /* NS-160 */
 /* How long one question to the agent waits before we look whether to go on. */
 #define SLICE_MS 1000
 /* When the agent has been silent for so long, the engine is asked whether the node lives at all; then
  * after twice the time, and so on. */
-#define FIRST_LOOK_MS   2000
-#define LOOK_HOLDS_MS   1000
-#define CONSOLE_MS      3000
-#define QUIESCE_GRACE_S 10
-#define API_PORT        6443
+#define FIRST_LOOK_MS 2000
+#define LOOK_HOLDS_MS 1000
+#define CONSOLE_MS    3000
+/* How long a console without a word of units is followed. */
+#define CONSOLE_BEGIN_MS 10000
+#define QUIESCE_GRACE_S  10
+#define API_PORT         6443
 
 static struct node *node_of(const struct run *run, const struct step *step)
 {
-	return node_new(step->node, run->ctx->name, step->role, provider_name(run->ctx->provider),
-			step->run_dir);
+	const char *provider = provider_name(run->ctx->provider);
+	cleanup_with(node) struct node *node =
+		node_new(step->node, run->ctx->name, step->role, provider, step->run_dir);
+
+	if (!node)
+		return NULL;
+	provider_relay_argv(provider, node->name, &node->relay);
+	return strv_failed(&node->relay) ? NULL : TAKE(node);
+}
+
+/* A node without a directory here is reached through its engine. */
+static bool has_directory(const struct step *step)
+{
+	return *step->run_dir != '\0';
 }
 
 static int renew_certificates(struct run *run, const struct step *step, struct err *err)
@@ -48,7 +64,7 @@ static int create_directory(struct run *run, const struct step *step, struct err
 
 	if (!node)
 		return err_oom(err);
-	if (store_run_dir_create(step->run_dir, err) < 0)
+	if (has_directory(step) && store_run_dir_create(step->run_dir, err) < 0)
 		return -1;
 	if (step->agent_tls && renew_certificates(run, step, err) < 0)
 		return -1;
@@ -65,7 +81,8 @@ static int delete_directory(struct run *run, const struct step *step, struct err
 			       : store_node_delete(state_dir, step->node, err);
 	return trust_delete(state_dir, cluster, err) < 0
 		       ? -1
-		       : store_cluster_delete(state_dir, cluster, err);
+		       : store_cluster_delete(state_dir, cluster, provider_name(run->ctx->provider),
+					      err);
 }
 
 /* One answer does for all nodes that are silent at that time: they have been for longer than it holds, so it is from
@@ -168,6 +185,9 @@ static int wait_ready(struct run *run, const struct step *step, struct err *err)
 		return err_oom(err);
 	if (node_client(node, &client, err) < 0)
 		return -1;
+	if (!has_directory(step))
+		provider_console_wait(run->ctx->provider, step->node,
+				      deadline_min(run->by, deadline_in_ms(CONSOLE_BEGIN_MS)));
 	if (ask_until_ready(run, step->node, client, err) == 0)
 		return 0;
 	add_console(run, step->node, err);
@@ -228,6 +248,7 @@ static int quiesce(struct run *run, const struct step *step, struct err *err)
 {
 	cleanup_with(node) struct node *node = NULL;
 	struct quiesce_summary summary = { 0 };
+	int64_t patience_ms = has_directory(step) ? ANSWER_MS : RELAY_ANSWER_MS;
 	struct client *client;
 
 	if (!provider_has_agents(run->ctx->provider))
@@ -237,7 +258,8 @@ static int quiesce(struct run *run, const struct step *step, struct err *err)
 		return err_oom(err);
 	if (node_client(node, &client, err) < 0)
 		return -1;
-	if (client_wait_answer(client, deadline_min(run->by, deadline_in_ms(ANSWER_MS)), err) < 0 ||
+	if (client_wait_answer(client, deadline_min(run->by, deadline_in_ms(patience_ms)), err) <
+		    0 ||
 	    client_quiesce(client, QUIESCE_GRACE_S, rest_deadline(run), &summary, err) < 0)
 		return err_wrap(err, "node '%s' could not be brought to rest", step->node);
 	if (!summary.ok)
