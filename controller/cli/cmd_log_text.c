@@ -18,6 +18,7 @@ static void ask_container(struct rpc *rpc, const struct log_wanted *wanted,
 	target.container = (char *)wanted->container;
 	req.target = &target;
 	req.range = range;
+	req.previous = wanted->previous;
 	berth__node__v1__logs__container(&rpc->base, &req, client_stream_take_id, ret);
 }
 
