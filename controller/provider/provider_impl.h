@@ -72,6 +72,7 @@ struct provider {
 	struct engine_info engine;         /* see provider_set_engine() */
 	bool absent;                       /* opened to plan only: its program is not there */
 	const struct interrupt *interrupt; /* may be NULL */
+	const char *memory;                /* see provider_set_memory(); may be NULL */
 };
 
 extern const struct provider_ops podman_ops;
