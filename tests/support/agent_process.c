@@ -3,6 +3,7 @@
 #include "controller/client/client.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/err.h"
+#include "tests/support/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,17 +33,11 @@ const char *agent_process_binary(void)
 {
 	static char path[4096];
 	const char *given = getenv("BERTHD");
-	ssize_t len;
-	char *tests;
 
 	if (given)
 		return given;
-	len = readlink("/proc/self/exe", path, sizeof(path) - 16);
-	assert_true(len > 0);
-	path[len] = '\0';
-	tests = strstr(path, "/tests/");
-	assert_non_null(tests);
-	snprintf(tests, 16, "/berthd");
+	if (!path[0])
+		program_beside("berthd", path, sizeof(path));
 	return path;
 }
 

@@ -101,7 +101,13 @@ void front_rig_share_keys(const struct front_rig *rig)
 
 void front_rig_start(struct front_rig *rig, const char *const *args)
 {
-	const char *agent_args[] = { "--front-user", NULL, "--front-dir", NULL, NULL };
+	front_rig_start_with(rig, args, NULL);
+}
+
+void front_rig_start_with(struct front_rig *rig, const char *const *args,
+			  const char *const *agent_args)
+{
+	const char *words[WORDS_MAX + 5] = { "--front-user", NULL, "--front-dir" };
 
 	memset(rig, 0, sizeof(*rig));
 	rig->args = args;
@@ -118,9 +124,11 @@ void front_rig_start(struct front_rig *rig, const char *const *args)
 	make_keys(rig);
 	rig->tls_fd = listen_on_loopback(&rig->tls_port);
 	rig->http_fd = listen_on_loopback(&rig->http_port);
-	agent_args[1] = rig->user;
-	agent_args[3] = rig->gate_dir;
-	agent_process_start_with(&rig->agent, agent_args, NULL);
+	words[1] = rig->user;
+	words[3] = rig->gate_dir;
+	for (size_t i = 0; agent_args && agent_args[i] && i < WORDS_MAX; i++)
+		words[4 + i] = agent_args[i];
+	agent_process_start_with(&rig->agent, words, NULL);
 	front_rig_spawn(rig);
 }
 

@@ -28,6 +28,9 @@ struct front_rig {
 
 /* An agent that answers, certificates of cluster "c1" for node "n1", and a front. */
 void front_rig_start(struct front_rig *rig, const char *const *args);
+/* The same with more words for the agent; both lists may be NULL. */
+void front_rig_start_with(struct front_rig *rig, const char *const *args,
+			  const char *const *agent_args);
 /* Kills what runs and removes everything; fails the test if a sanitizer has spoken. */
 void front_rig_stop(struct front_rig *rig);
 
