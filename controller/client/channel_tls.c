@@ -2,6 +2,7 @@
 
 #include "controller/client/bridge_impl.h"
 #include "controller/client/tls_error.h"
+#include "shared/base/tcp.h"
 #include "shared/base/text.h"
 
 #include <arpa/inet.h>
@@ -18,6 +19,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* A node whose kernel is silent for so long is gone; a call over the lost connection is asked again. */
+#define SILENCE_MS 8000
 
 /* How long an alert that explains a broken connection is waited for. */
 #define ALERT_MS 200
@@ -199,6 +203,7 @@ static int connect_tcp(struct tls_link *link, int stop_fd, struct deadline by, s
 	fcntl(link->fd, F_SETFD, FD_CLOEXEC);
 	fcntl(link->fd, F_SETFL, O_NONBLOCK);
 	setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	tcp_limit_silence(link->fd, SILENCE_MS);
 	if (connect(link->fd, (const struct sockaddr *)&address, len) == 0)
 		return 0;
 	if (errno != EINPROGRESS)
