@@ -460,9 +460,8 @@ static int lost_for_good(const struct ask *ask)
 
 	if (method_reads(ask->req.service, ask->req.method)) {
 		err_wrap(err, "the connection to the agent was lost during %s", name);
-		return err_explain(
-			err, "AGENT_NOT_ANSWERING",
-			"Check that the node and its network are up, then try again.");
+		return err_explain(err, "AGENT_NOT_ANSWERING",
+				   "Check that the node and its network are up, then try again.");
 	}
 	err_wrap(err, "the connection to the agent was lost; whether %s was done is unknown", name);
 	return err_explain(err, "OUTCOME_UNKNOWN",
