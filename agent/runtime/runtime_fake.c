@@ -17,8 +17,11 @@
  *	hung         every call runs into its deadline
  *	notready     the runtime answers, but says that it is not ready
  *	fail-CALL    that call (run-sandbox, start, list-containers ...) is ERR_INTERNAL
+ *	sessions     its text and a container's id are the URL of a session in the container; without
+ *	             the file there are none
  */
 #include "agent/runtime/fake_call.h"
+#include "shared/base/file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -545,6 +548,26 @@ static void fake_remove_image(struct runtime *rt, const char *image, struct dead
 	settle_with(call, &line);
 }
 
+static void fake_open_session(struct runtime *rt, const char *id,
+			      const struct runtime_session *session, struct deadline by,
+			      runtime_id_fn *done, void *arg)
+{
+	struct fake_call *call = begin(rt, "open-session", by, reply_to_id(done, arg));
+	cleanup_free char *server = NULL;
+	struct err ignored;
+	size_t len;
+
+	(void)session;
+	if (!call)
+		return;
+	if (file_read_at(call->fake->state.dir_fd, "sessions", 256, &server, &len, &ignored) < 0)
+		return settle_failed(call, ERR_UNIMPLEMENTED, "no sessions in", id);
+	call->text = text_format("%.*s%s", (int)strcspn(server, "\n"), server, id);
+	if (!call->text)
+		err_oom(&call->err);
+	settle(call, 0);
+}
+
 static void fake_close(struct runtime *rt)
 {
 	struct fake *f = (struct fake *)rt;
@@ -602,4 +625,5 @@ const struct runtime_ops runtime_fake_ops = {
 	.pull_image = fake_pull_image,
 	.list_images = fake_list_images,
 	.remove_image = fake_remove_image,
+	.open_session = fake_open_session,
 };

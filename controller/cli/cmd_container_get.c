@@ -139,7 +139,7 @@ static int get_containers(struct invocation *inv, struct err *err)
 
 	if (nodes_select_and_ask(inv, NODES_ALL, container_rows, &request, &rows, err) < 0)
 		return -1;
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, true, err);
 }
 
 static const struct option_spec get_options[] = {

@@ -134,17 +134,17 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	struct invocation *inv = arg;
 	struct deadline by = deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS));
 	struct json_object *row = engine_row(rows, node);
-	struct client *client;
+	struct client *client = NULL;
 	struct err why;
+	bool answers;
 
 	(void)err;
 	if (node->state != NODE_RUNNING)
 		return 0;
-	if (node_client(node, &client, &why) == 0)
+	answers = node_client(node, &client, &why) == 0 && ask_version(client, by, row, &why) == 0;
+	if (client)
 		field_text(field_get(row, "agent"), "channel", client_channel_name(client));
-	else
-		client = NULL;
-	if (!client || ask_version(client, by, row, &why) < 0) {
+	if (!answers) {
 		field_text(field_get(row, "agent"), "state", "not answering");
 		field_text(field_get(row, "agent"), "message", why.msg);
 		return 0;

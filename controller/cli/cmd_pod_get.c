@@ -164,14 +164,7 @@ static int get_pods(struct invocation *inv, struct err *err)
 	}
 	if (nodes_select_and_ask(inv, NODES_ALL, pod_rows, &request, &rows, err) < 0)
 		return -1;
-	if (!inv->exit_code && json_object_array_length(rows) == 0 &&
-	    invocation_format(inv) == OUTPUT_TABLE)
-		invocation_note(inv, "no pods%s%s",
-				inv->opt->all_namespaces ? "" : " in namespace ",
-				inv->opt->all_namespaces ? ""
-				: inv->opt->namespace    ? inv->opt->namespace
-							 : "default");
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, request.namespace, true, err);
 }
 
 static const struct option_spec get_options[] = {

@@ -3,11 +3,14 @@
  * its own, with two threads, until either side is done.
  */
 #include "controller/cli/cmd_transfer.h"
+#include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
+#include "controller/cli/rows.h"
 #include "shared/base/inet.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/forward.pb-c.h"
+#include "node/v1/health.pb-c.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,6 +146,18 @@ static int add_listener(struct forwarding *f, const char *text, uint16_t *port, 
 				  : "Forwarding from %s:%u -> %u\n",
 		text, *port, remote);
 	fflush(f->inv->out);
+	return 0;
+}
+
+/* All of them before anybody is asked. */
+static int check_pairs(const struct strv *words, struct err *err)
+{
+	uint16_t local, remote;
+
+	for (size_t i = 1; i < words->count; i++) {
+		if (parse_pair(words->items[i], &local, &remote, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -306,6 +321,57 @@ static int listen_and_serve(struct forwarding *f, struct err *err)
 	return 0;
 }
 
+static void take_health(const Berth__Node__V1__HealthReply *rep, void *arg)
+{
+	(void)rep;
+	(void)arg;
+}
+
+/* node_fn: whether anybody is there. */
+static int ask_node(struct node *node, void *arg, struct json_object *rows, struct err *err)
+{
+	Berth__Node__V1__HealthCheckRequest req = BERTH__NODE__V1__HEALTH_CHECK_REQUEST__INIT;
+	struct deadline by = deadline_in_ms(TRANSFER_CALL_MS);
+	struct rpc rpc;
+
+	(void)arg;
+	(void)rows;
+	if (nodes_rpc(node, &berth__node__v1__health__descriptor, by, &rpc, err) < 0)
+		return -1;
+	berth__node__v1__health__check(&rpc.base, &req, take_health, NULL);
+	return rpc.result;
+}
+
+/* node_fn: whether the pod is there. */
+static int ask_pod(struct node *node, void *arg, struct json_object *rows, struct err *err)
+{
+	const struct forwarding *f = arg;
+	char *words[] = { (char *)f->pod, NULL };
+	const struct strv names = { .items = words, .count = 1 };
+	const char *namespace = f->inv->opt->namespace;
+	struct rows_request request = { .inv = f->inv,
+					.names = &names,
+					.namespace = namespace ? namespace : "default" };
+
+	if (pod_rows(node, &request, rows, err) < 0)
+		return -1;
+	if (json_object_array_length(rows) > 0)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, 0, "no pod '%s' in namespace '%s' on this node", f->pod,
+		request.namespace);
+	return err_explain(err, "POD_NOT_FOUND",
+			   "'berth get pods -A' lists what there is, and where");
+}
+
+/* Before there is a port that leads nowhere. False: it has been told why. */
+static bool is_there(struct forwarding *f, const struct node_list *nodes, struct err *err)
+{
+	cleanup_json struct json_object *rows = NULL;
+
+	return nodes_ask(f->inv, nodes, f->pod[0] ? ask_pod : ask_node, f, &rows, err) == 0 &&
+	       !f->inv->exit_code;
+}
+
 static int port_forward(struct invocation *inv, struct err *err)
 {
 	cleanup_with(node_list) struct node_list nodes = { 0 };
@@ -316,10 +382,12 @@ static int port_forward(struct invocation *inv, struct err *err)
 	struct strv names = { .items = words, .count = 1 };
 	int result;
 
-	if (parse_target(&f, inv->args->items[0], err) < 0 ||
+	if (parse_target(&f, inv->args->items[0], err) < 0 || check_pairs(inv->args, err) < 0 ||
 	    nodes_select_words(inv, &names, NODES_ONE, &nodes, err) < 0 ||
 	    nodes_client(nodes.items[0], &f.client, err) < 0)
 		return -1;
+	if (!is_there(&f, &nodes, err))
+		return inv->exit_code ? 0 : -1;
 	result = listen_and_serve(&f, err);
 	for (size_t i = 0; i < f.count; i++)
 		close(f.listeners[i].fd);

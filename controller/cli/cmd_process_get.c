@@ -1,6 +1,6 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
-#include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/processes.pb-c.h"
@@ -132,7 +132,7 @@ static int get_processes(struct invocation *inv, struct err *err)
 
 	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
 		return -1;
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, false, err);
 }
 
 static const struct option_spec get_options[] = {

@@ -31,6 +31,7 @@ static void actions_have_their_names(void **state)
 {
 	static const char *const names[] = {
 		"image-check",
+		"image-pull",
 		"network-create",
 		"network-delete",
 		"volume-delete",
