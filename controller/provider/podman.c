@@ -18,7 +18,7 @@
 /* What is kept of podman's answers. The first changes with nothing but what its stamp holds, as far as one
  * can know: not for long. */
 #define KEPT_INFO       "podman-info"
-#define KEPT_INFO_S     600
+#define KEPT_INFO_S     3600
 #define KEPT_CONTAINERS "podman-containers"
 
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
