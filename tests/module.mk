@@ -88,8 +88,9 @@ fuzz-smoke: ## the same for 4 seconds each
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
-	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec loop/test_cli \
-	loop/test_cli_events loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
+	unit/controller/cluster/test_apply_wait unit/controller/cluster/test_prepare \
+	unit/controller/exec/test_exec loop/test_exec loop/test_cli loop/test_cli_events \
+	loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
 	unit/controller/client/test_ahead unit/controller/client/test_bridge
 
 .PHONY: tests threaded-tests e2e test check check-sanitized bench check-source
