@@ -80,8 +80,8 @@ fuzz: ## every decoder against random input: FUZZ_SECONDS=60 each, FUZZ=journal 
 	@$(MAKE) --no-print-directory $(fuzz_flags) fuzz-bins
 	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
-fuzz-smoke: ## the same for 4 seconds each
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=4
+fuzz-smoke: ## the same for 3 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
