@@ -1,16 +1,6 @@
 #pragma once
 /* A log of a node as it is now, whole, as one text: for the support bundle. */
-#include "controller/node/node.h"
-#include "shared/base/deadline.h"
-
-/* Which one. Borrowed. */
-struct log_wanted {
-	enum { LOG_JOURNAL, LOG_DMESG, LOG_CONTAINER } kind;
-	const char *unit;      /* of the journal, NULL: all of it */
-	const char *namespace; /* of a container, as its pod's list says */
-	const char *pod;
-	const char *container;
-};
+#include "controller/cli/cmd_log_open.h"
 
 /* Appends the log to 'ret', the last 'max' bytes of it, from the beginning of a line, as lines of
  * streams.proto; a NUL in it becomes a blank. On failure 'ret' has what came until then: ERR_NOT_FOUND

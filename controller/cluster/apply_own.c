@@ -22,6 +22,7 @@
 /* When the agent has been silent for so long, the engine is asked whether the node lives at all; then
  * after twice the time, and so on. */
 #define FIRST_LOOK_MS 2000
+#define LOOK_HOLDS_MS 1000
 #define CONSOLE_MS    3000
 /* How long a console without a word of units is followed. */
 #define CONSOLE_BEGIN_MS 10000
@@ -84,23 +85,37 @@ static int delete_directory(struct run *run, const struct step *step, struct err
 					      err);
 }
 
+/* One answer does for all nodes that are silent at that time: they have been for longer than it holds, so it is from
+ * after their start. */
+static void look_again(struct run *run, struct look_at_nodes *look)
+{
+	struct err ignored;
+
+	if (look->at_ms && clock_now_ms() - look->at_ms < LOOK_HOLDS_MS)
+		return;
+	node_list_release(&look->nodes);
+	look->answered = provider_list(run->ctx->provider, run->ctx->name, run->by, &look->nodes,
+				       &ignored) == 0;
+	look->at_ms = clock_now_ms();
+}
+
 /* Fails when the engine says that the node has ended. */
 static int look_alive(struct run *run, const char *name, struct err *err)
 {
-	struct node_list list;
-	struct err ignored;
+	struct look_at_nodes *look = &run->look;
 	const struct node *node;
-	int rc = 0;
+	bool gone;
 
-	if (provider_list(run->ctx->provider, run->ctx->name, run->by, &list, &ignored) < 0)
+	pthread_mutex_lock(&look->lock);
+	look_again(run, look);
+	node = node_list_find(&look->nodes, name);
+	gone = look->answered &&
+	       (!node || node->state == NODE_STOPPED || node->state == NODE_ERROR);
+	pthread_mutex_unlock(&look->lock);
+	if (!gone)
 		return 0;
-	node = node_list_find(&list, name);
-	if (!node || node->state == NODE_STOPPED || node->state == NODE_ERROR) {
-		err_set(err, ERR_FAILED_PRECONDITION, 0, "the node ended while it was booting");
-		rc = err_explain(err, "NODE_EXITED", NULL);
-	}
-	node_list_release(&list);
-	return rc;
+	err_set(err, ERR_FAILED_PRECONDITION, 0, "the node ended while it was booting");
+	return err_explain(err, "NODE_EXITED", NULL);
 }
 
 static int ask_until_ready(struct run *run, const char *name, struct client *client,

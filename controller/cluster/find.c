@@ -115,12 +115,26 @@ static int look_around(const struct cluster_ctx *ctx, struct cluster_found *foun
 	return 0;
 }
 
+/* Only these questions may be answered from memory: later ones are about what has been done since. Who only
+ * looks leaves nothing behind. */
+static int ask_or_recall(const struct cluster_ctx *ctx, bool for_show, struct cluster_found *found,
+			 struct err *err)
+{
+	int rc;
+
+	if (!for_show)
+		provider_set_memory(ctx->provider, ctx->state_dir);
+	rc = ask_all(ctx, found, err);
+	provider_set_memory(ctx->provider, NULL);
+	return rc;
+}
+
 int cluster_find(const struct cluster_ctx *ctx, bool for_show, struct cluster_found *ret_found,
 		 struct err *err)
 {
 	struct cluster_found found = { 0 };
 
-	if ((ask_all(ctx, &found, err) < 0 &&
+	if ((ask_or_recall(ctx, for_show, &found, err) < 0 &&
 	     !(for_show && strcmp(err->reason, "ENGINE_NOT_INSTALLED") == 0)) ||
 	    look_around(ctx, &found, err) < 0) {
 		cluster_found_release(&found);

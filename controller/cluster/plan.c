@@ -15,11 +15,10 @@ static int cluster_exists(const char *name, struct err *err)
 	return err_explain(err, "CLUSTER_EXISTS", "delete it first, or choose another --name");
 }
 
-static int name_in_use(const char *name, const char *whose, struct err *err)
+static int name_in_use(const char *name, const char *whose, const char *advice, struct err *err)
 {
 	err_set(err, ERR_ALREADY_EXISTS, 0, "%s is called '%s' already", whose, name);
-	return err_explain(err, "NAME_IN_USE",
-			   "Berth does not touch it: remove it yourself, or choose another name");
+	return err_explain(err, "NAME_IN_USE", advice);
 }
 
 /* CN-142: names are the engine's, whoever's container has them. */
@@ -31,10 +30,13 @@ static int check_name_free(const struct cluster_found *found, const char *name, 
 		char whose[128];
 
 		snprintf(whose, sizeof(whose), "a node of cluster '%s'", node->cluster);
-		return name_in_use(name, whose, err);
+		return name_in_use(name, whose,
+				   "'berth delete node' removes it; or choose another name", err);
 	}
 	if (strv_has(&found->foreign, name))
-		return name_in_use(name, "a container that is not Berth's", err);
+		return name_in_use(
+			name, "a container that is not Berth's",
+			"Berth does not touch it: remove it yourself, or choose another name", err);
 	return 0;
 }
 

@@ -129,9 +129,14 @@ static int check_clashes(const struct cluster_config *config, const struct node_
 		for (size_t i = 0; i < count; i++) {
 			if (!ports_clash(config, &other->ports[i], &node->ports[index]))
 				continue;
-			err_set(err, ERR_INVALID_ARGUMENT, 0,
-				"nodes '%s' and '%s' both want host port %d", other->name,
-				node->name, node->ports[index].host_port);
+			if (other == node)
+				err_set(err, ERR_INVALID_ARGUMENT, 0,
+					"node '%s' wants host port %d twice", node->name,
+					node->ports[index].host_port);
+			else
+				err_set(err, ERR_INVALID_ARGUMENT, 0,
+					"nodes '%s' and '%s' both want host port %d", other->name,
+					node->name, node->ports[index].host_port);
 			return invalid(err, "PORT_TWICE", "give one of them another hostPort");
 		}
 	}

@@ -275,11 +275,6 @@ static int docker_run(struct provider *p, const struct step *step, struct deadli
 	return oci_run_step(p, step, by, err);
 }
 
-static void docker_relay_argv(const char *node, struct strv *argv)
-{
-	oci_add_relay(argv, "docker", node);
-}
-
 static const char *lookup(const char *name)
 {
 	return getenv(name);
@@ -309,7 +304,7 @@ const struct provider_ops docker_ops = {
 	.plan_network_delete = oci_plan_network_delete,
 	.run = docker_run,
 	.info = docker_info,
-	.relay_argv = docker_relay_argv,
+	.relay_argv = oci_relay_argv,
 	.dump = oci_dump,
 	.address = docker_address,
 	.console_tail = oci_console,

@@ -369,9 +369,10 @@ static int fake_info(struct provider *p, struct deadline by, struct engine_info 
 }
 
 /* A program that tests put into PATH. */
-static void fake_relay_argv(const char *node, struct strv *argv)
+static void fake_relay_argv(const char *program, const char *node, struct strv *argv)
 {
-	oci_add_relay(argv, "berth-fake-engine", node);
+	(void)program;
+	oci_relay_argv("berth-fake-engine", node, argv);
 }
 
 const struct provider_ops fake_ops = {

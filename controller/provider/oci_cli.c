@@ -183,7 +183,7 @@ const char *oci_protocol_name(enum port_protocol protocol)
 	}
 }
 
-void oci_add_relay(struct strv *argv, const char *program, const char *node)
+void oci_relay_argv(const char *program, const char *node, struct strv *argv)
 {
 	const char *const words[] = { program, "exec", "--interactive", node, "berthd", "relay" };
 

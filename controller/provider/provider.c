@@ -37,7 +37,7 @@ void provider_relay_argv(const char *name, const char *node, struct strv *argv)
 	const struct provider_ops *ops = find_ops(name);
 
 	if (ops && ops->relay_argv)
-		ops->relay_argv(node, argv);
+		ops->relay_argv(ops->program, node, argv);
 }
 
 char *provider_address(const char *name)
@@ -49,7 +49,8 @@ char *provider_address(const char *name)
 
 static int unknown_provider(const char *name, struct err *err)
 {
-	err_set(err, ERR_NOT_FOUND, 0, "no provider '%s'", name);
+	err_set(err, ERR_NOT_FOUND, 0, "there is no provider '%s' here: nodes are containers",
+		name);
 	return err_explain(err, "PROVIDER_UNKNOWN", "use --provider=podman or --provider=docker");
 }
 
@@ -135,6 +136,11 @@ void provider_set_interrupt(struct provider *provider, const struct interrupt *i
 bool provider_is_remote(const struct provider *provider)
 {
 	return provider->engine.remote;
+}
+
+void provider_set_memory(struct provider *provider, const char *dir)
+{
+	provider->memory = dir;
 }
 
 bool provider_has_agents(const struct provider *provider)

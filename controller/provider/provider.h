@@ -110,6 +110,12 @@ bool provider_is_remote(const struct provider *provider);
 /* Every engine call after this may be interrupted through it. Borrowed. */
 void provider_set_interrupt(struct provider *provider, const struct interrupt *interrupt);
 
+/* What the engine says may from now on be what it has said before, as long as nothing that it rests on has
+ * changed since: answers are kept below this directory, the state directory. Borrowed. NULL, as at first:
+ * the engine is asked each time. A container that ends by itself may be told as running for a moment longer: whoever
+ * meets a silent node asks again without. */
+void provider_set_memory(struct provider *provider, const char *dir);
+
 /* Whether its nodes run agents. The fake's do not: waiting and quiescing are then done at once. */
 bool provider_has_agents(const struct provider *provider);
 

@@ -58,8 +58,9 @@ struct provider_ops {
 	/* See provider_dump(). Optional. */
 	int (*dump)(struct provider *p, enum provider_dump what, const char *name,
 		    struct deadline by, struct text *ret, struct err *err);
-	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
-	void (*relay_argv)(const char *node, struct strv *argv);
+	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. 'program' is the slot's.
+	 * Optional. */
+	void (*relay_argv)(const char *program, const char *node, struct strv *argv);
 	/* See provider_address(). No spawn. Optional: it is here. */
 	char *(*address)(void);
 	/* See provider_console_tail(). Optional. */
@@ -75,6 +76,7 @@ struct provider {
 	struct engine_info engine;         /* see provider_set_engine() */
 	bool absent;                       /* opened to plan only: its program is not there */
 	const struct interrupt *interrupt; /* may be NULL */
+	const char *memory;                /* see provider_set_memory(); may be NULL */
 };
 
 extern const struct provider_ops podman_ops;

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -683,6 +684,37 @@ static void node_that_ends_while_booting_is_noticed(void **state)
 	assert_nothing_left(rig);
 }
 
+static atomic_uint lists;
+
+static int counted_list(struct provider *p, const char *cluster, struct deadline by,
+			struct node_list *list, struct strv *foreign, struct err *err)
+{
+	atomic_fetch_add(&lists, 1);
+	return fake_ops.list(p, cluster, by, list, foreign, err);
+}
+
+/* DESIGN.md section 5: each of nine is silent, and the engine is asked as for one. Before and after, once
+ * each, it is asked what there is. */
+static void silent_nodes_are_looked_at_together(void **state)
+{
+	static const char *const names[] = { "w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8" };
+	struct rig *rig = *state;
+	struct provider_ops ops = fake_ops;
+	struct err err;
+
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		add_worker(rig, names[i]);
+	ops.list = counted_list;
+	rig->fake->ops = &ops;
+	rig->ctx.by = deadline_in_ms(3500);
+	atomic_store(&lists, 0);
+	assert_int_equal(create(rig, &err), -1);
+	rig->fake->ops = &fake_ops;
+	assert_in_range(atomic_load(&lists), 2, 6);
+	assert_nothing_left(rig);
+}
+
 static void interrupt_ends_the_wait_for_an_agent(void **state)
 {
 	struct rig *rig = *state;
@@ -741,6 +773,7 @@ int main(void)
 		RIGGED(a_killed_ones_lock_is_taken_over),
 		RIGGED(silent_agent_fails_at_the_deadline_and_is_undone),
 		RIGGED(node_that_ends_while_booting_is_noticed),
+		RIGGED(silent_nodes_are_looked_at_together),
 		RIGGED(interrupt_ends_the_wait_for_an_agent),
 		RIGGED(failed_quiesce_is_told_and_does_not_keep_from_stopping),
 	};
