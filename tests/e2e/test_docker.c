@@ -192,13 +192,26 @@ static void balancer_works_with_few_rights(void **state)
 	active = e2e_stdout_of(e2e_berth(), "--state-dir", e2e_state_dir(), "exec", "--name",
 			       cluster, "-N", node, "--", "systemctl", "is-active", "haproxy",
 			       (char *)NULL);
-	e2e_ok("delete", "cluster", "--name", cluster, (char *)NULL);
 	/* Clients before 28 leave the prefix out. */
 	assert_true(strcmp(rights, "false [CAP_SYS_ADMIN]") == 0 ||
 		    strcmp(rights, "false [SYS_ADMIN]") == 0);
 	assert_string_equal(active, "active");
 	free(rights);
 	free(active);
+}
+
+/* CN-216: podman comes first and knows nothing of it. */
+static void delete_finds_the_engine_that_has_the_cluster(void **state)
+{
+	struct e2e_output output;
+
+	(void)state;
+	skip_unless_possible();
+	unsetenv("BERTH_PROVIDER");
+	output = e2e_run(120, "delete", "cluster", "--name", cluster, (char *)NULL);
+	setenv("BERTH_PROVIDER", "docker", 1);
+	assert_int_equal(output.exit_code, 0);
+	e2e_release(&output);
 	assert_nothing_left();
 }
 
@@ -355,6 +368,7 @@ int main(void)
 		cmocka_unit_test(stopped_node_starts_again_with_its_address),
 		cmocka_unit_test(deleted_cluster_leaves_nothing),
 		cmocka_unit_test(balancer_works_with_few_rights),
+		cmocka_unit_test(delete_finds_the_engine_that_has_the_cluster),
 		cmocka_unit_test(killed_controller_leaves_nothing_after_a_delete),
 		cmocka_unit_test(networks_made_at_once_leave_one),
 		cmocka_unit_test(stuck_daemon_is_told_within_six_seconds),
