@@ -24,6 +24,9 @@ $(BUILD)/tests/unit/agent/%: $(BUILD)/tests/unit/agent/%.o $(agent_a) $(support_
 	$(test_ld) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/controller/%: $(BUILD)/tests/unit/controller/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+# The nodes' own programs, run as processes.
+$(BUILD)/tests/unit/images/%: $(BUILD)/tests/unit/images/%.o $(controller_a) $(support_a) $(shared_a)
+	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shared_a)
 	$(test_ld) $(shared_a) $(SHARED_LIBS) $(TEST_LIBS)
 $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)

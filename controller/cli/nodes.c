@@ -124,8 +124,18 @@ static int set_channels(const struct invocation *inv, const struct node_list *li
 
 /* --- what the state directory remembers -------------------------------------------------------- */
 
+/* A node of another provider's may be on another machine than those that this state is of. */
+static bool is_here(const struct invocation *inv, const struct node *node)
+{
+	cleanup_free char *address = provider_address(node->provider);
+
+	return address && inv->address && strcmp(address, inv->address) == 0;
+}
+
 static bool may_use(const struct invocation *inv, const struct node *node)
 {
+	if (!is_here(inv, node))
+		return false;
 	if (invocation_has_cluster(inv) && strcmp(node->cluster, invocation_cluster(inv)) != 0)
 		return false;
 	return !inv->opt->provider || strcmp(node->provider, inv->opt->provider) == 0;

@@ -49,7 +49,7 @@ int run_plan(struct run *run, struct err *err);
 /* Steps that are ours, not the engine's: directories and questions to the agent. */
 int run_own_step(struct run *run, const struct step *step, struct err *err);
 
-/* The engine's. A stop that does not come to its end is followed by a kill (CN-193), a delete that
+/* The engine's. An image that is not there is pulled (CN-130). A stop that does not come to its end is followed by a kill (CN-193), a delete that
  * fails by a second one (CN-213). */
 int run_engine_step(struct run *run, const struct step *step, struct err *err);
 

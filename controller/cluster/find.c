@@ -103,15 +103,15 @@ static int look_around(const struct cluster_ctx *ctx, struct cluster_found *foun
 {
 	bool docker = strcmp(provider_name(ctx->provider), "docker") == 0;
 
-	/* Nodes that are nowhere can take nobody's address. */
-	if (provider_has_agents(ctx->provider))
+	if (found->has_engine)
+		provider_set_engine(ctx->provider, &found->engine);
+	/* Nodes that are nowhere, or elsewhere, can take nobody's address here. */
+	if (provider_has_agents(ctx->provider) && !provider_is_remote(ctx->provider))
 		read_host_addresses(&found->host_addresses);
 	if (!proxy_read(lookup, &found->env, &found->warnings) ||
 	    (docker && !proxy_read_docker(lookup, &found->env, &found->warnings)) ||
 	    strv_failed(&found->host_addresses) || strv_failed(&found->warnings))
 		return err_oom(err);
-	if (found->has_engine)
-		provider_set_engine(ctx->provider, &found->engine);
 	return 0;
 }
 

@@ -101,6 +101,9 @@ int oci_dump(struct provider *p, enum provider_dump what, const char *name, stru
 /* See provider_console_tail(); an op. */
 char *oci_console(struct provider *p, const char *node, struct deadline by);
 
+/* See provider_console_wait(); an op. */
+void oci_console_wait(struct provider *p, const char *node, struct deadline by);
+
 /* The image as the engine wants it named (CN-005). Caller frees; NULL on allocation failure. */
 char *oci_image_name(const struct provider *p, const char *image);
 

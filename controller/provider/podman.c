@@ -18,7 +18,7 @@
 /* What is kept of podman's answers. The first changes with nothing but what its stamp holds, as far as one
  * can know: not for long. */
 #define KEPT_INFO       "podman-info"
-#define KEPT_INFO_S     600
+#define KEPT_INFO_S     3600
 #define KEPT_CONTAINERS "podman-containers"
 
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
@@ -275,6 +275,16 @@ static int podman_info(struct provider *p, struct deadline by, struct engine_inf
 	return 0;
 }
 
+static char *podman_address(void)
+{
+	const char *url = getenv("CONTAINER_HOST"), *name = getenv("CONTAINER_CONNECTION");
+	char host[256];
+
+	if (url && *url)
+		return strdup(oci_url_host(url, host, sizeof(host)) ? url : "");
+	return name && *name ? text_format("connection:%s", name) : strdup("");
+}
+
 const struct provider_ops podman_ops = {
 	.name = "podman",
 	.program = "podman",
@@ -284,6 +294,7 @@ const struct provider_ops podman_ops = {
 	.networks = podman_networks,
 	.plan_network = oci_plan_network,
 	.plan_image = oci_plan_image,
+	.plan_pull = oci_plan_pull,
 	.plan_create = oci_plan_create,
 	.plan_act = oci_plan_act,
 	.plan_network_delete = oci_plan_network_delete,
@@ -291,5 +302,7 @@ const struct provider_ops podman_ops = {
 	.info = podman_info,
 	.relay_argv = oci_relay_argv,
 	.dump = oci_dump,
+	.address = podman_address,
 	.console_tail = oci_console,
+	.console_wait = oci_console_wait,
 };
