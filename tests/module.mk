@@ -24,6 +24,9 @@ $(BUILD)/tests/unit/agent/%: $(BUILD)/tests/unit/agent/%.o $(agent_a) $(support_
 	$(test_ld) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/controller/%: $(BUILD)/tests/unit/controller/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+# The nodes' own programs, run as processes.
+$(BUILD)/tests/unit/images/%: $(BUILD)/tests/unit/images/%.o $(controller_a) $(support_a) $(shared_a)
+	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shared_a)
 	$(test_ld) $(shared_a) $(SHARED_LIBS) $(TEST_LIBS)
 $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)
@@ -85,7 +88,10 @@ fuzz-smoke: ## the same for 3 seconds each
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
-	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec
+	unit/controller/cluster/test_apply_wait unit/controller/cluster/test_prepare \
+	unit/controller/exec/test_exec loop/test_exec loop/test_cli loop/test_cli_events \
+	loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
+	unit/controller/client/test_ahead unit/controller/client/test_bridge
 
 .PHONY: tests threaded-tests e2e test check check-sanitized bench check-source
 threaded-tests: $(BUILD)/berthd $(BUILD)/berth $(helpers) $(threaded:%=$(BUILD)/tests/%)
@@ -108,6 +114,7 @@ e2e: tests image ## end to end on podman
 
 bench: tests image ## compares with what people use today, side by side in one run
 	@$(BUILD)/tests/bench/bench_call
+	@$(BUILD)/tests/bench/bench_clients
 	@$(BUILD)/tests/bench/bench_berth
 	@$(BUILD)/tests/bench/bench_create
 	@$(BUILD)/tests/bench/bench_life
