@@ -29,6 +29,13 @@ $(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shar
 $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
 
+# An agent whose memory a test refuses.
+$(BUILD)/berthd-starved: $(BUILD)/agent/main.o $(BUILD)/tests/starve/starve.o $(agent_a) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(AGENT_LIBS)
+ifeq ($(SAN),)
+$(BUILD)/tests/loop/test_starve: | $(BUILD)/berthd-starved
+endif
+
 # The same tests under the sanitizers, in a build folder of their own.
 san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)
 
