@@ -288,7 +288,7 @@ static enum wait_result look_why(struct channel *channel, struct deadline by,
 
 	if (is_connected(channel, &ever))
 		return WAIT_GO_ON;
-	leave = !ever && deadline_is_over(patience->leave);
+	leave = deadline_is_over(ever ? patience->lost : patience->leave);
 	if (!channel->bridge) {
 		result = look_at_socket(channel, !ever && !patience->absent, first, err);
 	} else {
