@@ -16,7 +16,7 @@
 #define PROBE_MS        2000  /* a part that takes longer hangs */
 #define ROUND_MS        10000 /* between probes of a ready node */
 #define ROUND_SLACK_MS  2000
-#define ROUND_FIRST_MS  50  /* while the node comes up */
+#define ROUND_FIRST_MS  20  /* while the node comes up */
 #define ROUND_WAITED_MS 250 /* the most while a caller waits for ready */
 
 enum part {

@@ -140,9 +140,9 @@ static int not_named(const struct strv *names, struct err *err)
 
 	for (size_t i = 0; i < names->count; i++)
 		text_addf(&list, "%s%s", i ? ", " : "", names->items[i]);
-	err_set(err, ERR_FAILED_PRECONDITION, 0, "the pod has several containers: %.300s",
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "the pod has several containers: %.300s",
 		text_str(&list));
-	return err_explain(err, "CONTAINER_NOT_NAMED", "name one with --container");
+	return err_explain(err, "CONTAINER_REQUIRED", "name one with --container");
 }
 
 static int no_container(const char *container, const struct strv *names, struct err *err)

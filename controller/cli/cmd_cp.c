@@ -259,6 +259,7 @@ static int run(struct copy *copy, struct err *err)
 static int cp(struct invocation *inv, struct err *err)
 {
 	struct copy copy = { .inv = inv };
+	struct stat st;
 
 	if (parse_place(inv->args->items[0], &copy.from, err) < 0 ||
 	    parse_place(inv->args->items[1], &copy.to, err) < 0)
@@ -268,6 +269,10 @@ static int cp(struct invocation *inv, struct err *err)
 			    copy.to.path);
 		return err_explain(err, "USAGE", "a path on a node is said as NODE:PATH");
 	}
+	/* Before any node is asked: it is not the node's fault. */
+	if (!copy.from.node[0] && lstat(copy.from.path, &st) < 0)
+		return err_set(err, errno == EACCES ? ERR_PERMISSION_DENIED : ERR_NOT_FOUND, errno,
+			       "copy '%s'", copy.from.path);
 	transfer_expect_bulk();
 	return run(&copy, err);
 }

@@ -1,6 +1,5 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
-#include "controller/cli/print.h"
 #include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
@@ -66,12 +65,10 @@ int image_rows(struct node *node, void *arg, struct json_object *rows, struct er
 	const struct rows_request *wanted = arg;
 	struct request request = { .names = wanted->names, .node = node, .rows = rows };
 	Berth__Node__V1__ImageListRequest req = BERTH__NODE__V1__IMAGE_LIST_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__images__descriptor, wanted->inv->by, &rpc, err) < 0)
 		return -1;
-	rpc = rpc_to(client, &berth__node__v1__images__descriptor, wanted->inv->by, err);
 	berth__node__v1__images__list(&rpc.base, &req, on_images, &request);
 	return rpc.result;
 }
@@ -114,7 +111,7 @@ static int get_images(struct invocation *inv, struct err *err)
 
 	if (nodes_select_and_ask(inv, NODES_ALL, image_rows, &request, &rows, err) < 0)
 		return -1;
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, false, err);
 }
 
 static const struct option_spec get_options[] = {

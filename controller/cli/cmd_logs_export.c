@@ -9,6 +9,7 @@
 #include "controller/cli/print.h"
 #include "controller/cli/redact.h"
 #include "controller/cli/rows.h"
+#include "shared/base/file.h"
 #include "shared/base/parse.h"
 #include "shared/base/version.h"
 
@@ -38,33 +39,17 @@ static void add_failure(struct json_object *rows, const char *path, const char *
 	field_text(row, "error", why);
 }
 
-/* Of what is too long the end is kept: that is where things went wrong. */
-static bool write_all(int fd, const char *text, size_t len)
-{
-	size_t skip = len > FILE_MAX ? len - FILE_MAX : 0;
-
-	for (text += skip, len -= skip; len > 0;) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 static void write_file(const struct bundle *b, const char *path, const char *text, size_t len,
 		       struct json_object *rows)
 {
 	cleanup_free char *full = text_format("%s/%s", b->dir, path);
+	/* Of what is too long the end is kept: that is where things went wrong. */
+	size_t skip = len > FILE_MAX ? len - FILE_MAX : 0;
 	cleanup_fd int fd = -1;
 
 	if (full)
 		fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || !write_all(fd, text, len)) {
+	if (fd < 0 || file_write_all(fd, text + skip, len - skip) < 0) {
 		add_failure(rows, path, strerror(errno));
 		return;
 	}
@@ -145,13 +130,16 @@ static void save_log(const struct bundle *b, struct node *node, const struct log
 		write_file(b, path, clean, strlen(clean), rows);
 }
 
+static const char *const kubelet[] = { "kubelet", NULL };
+static const char *const containerd[] = { "containerd", NULL };
+
 static const struct {
 	const char *file;
 	struct log_wanted wanted;
 } logs[] = {
 	{ "journal.log", { .kind = LOG_JOURNAL } },
-	{ "kubelet.log", { .kind = LOG_JOURNAL, .unit = "kubelet" } },
-	{ "containerd.log", { .kind = LOG_JOURNAL, .unit = "containerd" } },
+	{ "kubelet.log", { .kind = LOG_JOURNAL, .units = kubelet } },
+	{ "containerd.log", { .kind = LOG_JOURNAL, .units = containerd } },
 	{ "dmesg.log", { .kind = LOG_DMESG } },
 };
 

@@ -40,6 +40,7 @@ void invocation_release(struct invocation *inv)
 	progress_view_free(inv->view);
 	provider_close(inv->provider);
 	free(inv->state_dir);
+	free(inv->address);
 }
 
 void invocation_set_deadline(struct invocation *inv, int64_t least_ms)
@@ -90,10 +91,22 @@ static char *absolute(char *path)
 	return here ? text_format("%s/%s", here, relative) : NULL;
 }
 
+static const char *wanted_provider(const struct invocation *inv)
+{
+	return inv->opt->provider ? inv->opt->provider : env("BERTH_PROVIDER");
+}
+
 const char *invocation_state_dir(struct invocation *inv, struct err *err)
 {
-	if (!inv->state_dir)
-		inv->state_dir = absolute(store_default_dir(inv->opt->state_dir));
+	cleanup_free char *dir = NULL;
+
+	if (inv->state_dir)
+		return inv->state_dir;
+	dir = absolute(store_default_dir(inv->opt->state_dir));
+	if (!inv->address)
+		inv->address = provider_address(wanted_provider(inv));
+	if (dir && inv->address)
+		inv->state_dir = store_engine_dir(dir, inv->address);
 	if (!inv->state_dir)
 		err_oom(err);
 	return inv->state_dir;
@@ -101,7 +114,7 @@ const char *invocation_state_dir(struct invocation *inv, struct err *err)
 
 int invocation_provider(struct invocation *inv, struct provider **ret_provider, struct err *err)
 {
-	const char *name = inv->opt->provider ? inv->opt->provider : env("BERTH_PROVIDER");
+	const char *name = wanted_provider(inv);
 
 	if (!inv->provider) {
 		int rc = inv->opt->dry_run ? provider_open_to_plan(name, NULL, &inv->provider, err)

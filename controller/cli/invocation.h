@@ -27,6 +27,7 @@ struct invocation {
 
 	/* Opened when needed; ask for them by the functions below. */
 	char *state_dir;
+	char *address; /* of the engine whose state that is; known with it */
 	struct provider *provider;
 	struct progress_view *view;
 	struct progress progress;
@@ -44,7 +45,8 @@ const char *invocation_cluster(const struct invocation *inv);
 /* Whether somebody said which cluster. */
 bool invocation_has_cluster(const struct invocation *inv);
 
-/* Borrowed; NULL with err on allocation failure. */
+/* The part of the state that is of the chosen provider's engine: --state-dir and the like, and below it where
+ * the engine is on another machine (store_engine_dir()). Borrowed; NULL with err on allocation failure. */
 const char *invocation_state_dir(struct invocation *inv, struct err *err);
 
 /* --provider, else $BERTH_PROVIDER, else the first that is installed. Borrowed. No spawn. */

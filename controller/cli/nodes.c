@@ -50,6 +50,17 @@ static int check_words(const struct strv *words, struct err *err)
 	return 0;
 }
 
+/* Without "<cluster>-"; the whole name where that is not its beginning. */
+static const char *short_name(const struct invocation *inv, const struct node *node)
+{
+	const char *cluster = invocation_cluster(inv);
+	size_t len = strlen(cluster);
+
+	return strncmp(node->name, cluster, len) == 0 && node->name[len] == '-'
+		       ? node->name + len + 1
+		       : node->name;
+}
+
 static int not_found(const struct invocation *inv, const char *word, const struct node_list *known,
 		     struct err *err)
 {
@@ -59,8 +70,10 @@ static int not_found(const struct invocation *inv, const char *word, const struc
 	err_set(err, ERR_NOT_FOUND, 0, "no node '%s' in cluster '%s'", word, cluster);
 	err_explain(err, "NODE_NOT_FOUND", "'berth get nodes -A' lists what there is");
 	suggest_init(&suggest, word, strlen(word));
-	for (size_t i = 0; known && i < known->count; i++)
+	for (size_t i = 0; known && i < known->count; i++) {
 		suggest_try(&suggest, known->items[i]->name);
+		suggest_try(&suggest, short_name(inv, known->items[i]));
+	}
 	suggest_advise(&suggest, "", err);
 	snprintf(err->node, sizeof(err->node), "%s", word);
 	return -1;
@@ -111,8 +124,18 @@ static int set_channels(const struct invocation *inv, const struct node_list *li
 
 /* --- what the state directory remembers -------------------------------------------------------- */
 
+/* A node of another provider's may be on another machine than those that this state is of. */
+static bool is_here(const struct invocation *inv, const struct node *node)
+{
+	cleanup_free char *address = provider_address(node->provider);
+
+	return address && inv->address && strcmp(address, inv->address) == 0;
+}
+
 static bool may_use(const struct invocation *inv, const struct node *node)
 {
+	if (!is_here(inv, node))
+		return false;
 	if (invocation_has_cluster(inv) && strcmp(node->cluster, invocation_cluster(inv)) != 0)
 		return false;
 	return !inv->opt->provider || strcmp(node->provider, inv->opt->provider) == 0;
@@ -185,18 +208,12 @@ static void remember(struct invocation *inv, const struct node_list *list)
 
 static bool fits(const struct invocation *inv, const struct node *node, const char *word)
 {
-	const char *cluster = invocation_cluster(inv);
-	size_t len = strlen(cluster);
-	bool ours = strcmp(node->cluster, cluster) == 0;
+	bool ours = strcmp(node->cluster, invocation_cluster(inv)) == 0;
 
 	if (strcmp(node->name, word) == 0)
 		return ours || !invocation_has_cluster(inv);
-	if (!ours)
-		return false;
-	if (name_matches(word, node->name))
-		return true;
-	return strncmp(node->name, cluster, len) == 0 && node->name[len] == '-' &&
-	       name_matches(word, node->name + len + 1);
+	return ours &&
+	       (name_matches(word, node->name) || name_matches(word, short_name(inv, node)));
 }
 
 /* Moves the fitting nodes of 'from' to 'to'. Returns how many it found, those moved before too. */
@@ -364,6 +381,17 @@ int nodes_client(struct node *node, struct client **ret_client, struct err *err)
 	return node_client(node, ret_client, err);
 }
 
+int nodes_rpc(struct node *node, const ProtobufCServiceDescriptor *service, struct deadline by,
+	      struct rpc *ret_rpc, struct err *err)
+{
+	struct client *client;
+
+	if (nodes_client(node, &client, err) < 0)
+		return -1;
+	*ret_rpc = rpc_to(client, service, by, err);
+	return 0;
+}
+
 struct asking {
 	const struct node_list *list;
 	node_fn *fn;
@@ -396,6 +424,19 @@ static void ask_again(struct asking *asking, size_t i, struct node *node, struct
 	asking->fn(node, asking->arg, asking->rows[i], err);
 }
 
+static bool is_silent(const struct err *err)
+{
+	return strcmp(err->reason, "AGENT_NOT_ANSWERING") == 0;
+}
+
+static void explain_silence(const struct node *node, struct err *err)
+{
+	snprintf(err->advice, sizeof(err->advice),
+		 "the node runs, its agent does not: 'berth restart node %s --name %s' starts both "
+		 "anew",
+		 node->name, node->cluster);
+}
+
 static void explain_one(struct invocation *inv, struct asking *asking, size_t i,
 			const struct node_list *now, struct err *err)
 {
@@ -408,6 +449,8 @@ static void explain_one(struct invocation *inv, struct asking *asking, size_t i,
 		not_running(node, err);
 	else
 		ask_again(asking, i, node, err);
+	if (node && node->state == NODE_RUNNING && is_silent(err))
+		explain_silence(node, err);
 }
 
 /* The agent did not answer: the engine knows whether that is because the node is not running. */
@@ -419,7 +462,7 @@ static void explain(struct invocation *inv, struct asking *asking, struct err *e
 	struct err ignored;
 
 	for (size_t i = 0; i < asking->list->count; i++) {
-		if (strcmp(errs[i].reason, "AGENT_NOT_ANSWERING") != 0)
+		if (!is_silent(&errs[i]))
 			continue;
 		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
 			       provider_list(provider, NULL, deadline_in_ms(ENGINE_PATIENCE_MS),

@@ -109,6 +109,11 @@ int tls_explain_code(unsigned long code, struct err *err)
 	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
 	case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
 		return refused("it wants another one", err);
+	case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:
+		err_set(err, ERR_RESOURCE_EXHAUSTED, 0,
+			"the node has as many connections as it takes");
+		return err_explain(err, "TOO_MANY_CONNECTIONS",
+				   "Try again when other clients of this node have ended.");
 	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 		err_set(err, ERR_FAILED_PRECONDITION, 0,

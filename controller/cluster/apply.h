@@ -20,6 +20,14 @@ struct step_state {
 	pthread_t thread;
 };
 
+/* What the engine has said of the cluster's nodes while they were waited for. */
+struct look_at_nodes {
+	pthread_mutex_t lock;
+	struct node_list nodes;
+	bool answered;
+	int64_t at_ms; /* 0: never */
+};
+
 /* One carrying-out of a plan. */
 struct run {
 	const struct cluster_ctx *ctx;
@@ -30,6 +38,7 @@ struct run {
 	struct step_state *states;         /* plan->count */
 	atomic_bool cancelled;
 	pthread_mutex_t progress_lock;
+	struct look_at_nodes look;
 	int done_pipe[2]; /* indexes of steps that have ended */
 };
 

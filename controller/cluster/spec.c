@@ -130,9 +130,14 @@ static int check_clashes(const struct cluster_config *config, const struct node_
 		for (size_t i = 0; i < count; i++) {
 			if (!ports_clash(config, &other->ports[i], &node->ports[index]))
 				continue;
-			err_set(err, ERR_INVALID_ARGUMENT, 0,
-				"nodes '%s' and '%s' both want host port %d", other->name,
-				node->name, node->ports[index].host_port);
+			if (other == node)
+				err_set(err, ERR_INVALID_ARGUMENT, 0,
+					"node '%s' wants host port %d twice", node->name,
+					node->ports[index].host_port);
+			else
+				err_set(err, ERR_INVALID_ARGUMENT, 0,
+					"nodes '%s' and '%s' both want host port %d", other->name,
+					node->name, node->ports[index].host_port);
 			return invalid(err, "PORT_TWICE", "give one of them another hostPort");
 		}
 	}
@@ -209,8 +214,6 @@ static int check_preload(const struct node_config *node, struct mount_config *mo
 
 static int check_mount(const struct node_config *node, struct mount_config *mount, struct err *err)
 {
-	struct stat st;
-
 	if (!*mount->host_path || !*mount->container_path)
 		return mount_refused(node, mount, "a path is missing", err);
 	if (mount->container_path[0] != '/')
@@ -226,14 +229,7 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 		return mount_refused(node, mount, "the agent's socket is there", err);
 	if (make_absolute(mount, err) < 0)
 		return -1;
-	if (is_preload(mount))
-		return check_preload(node, mount, err);
-	if (stat(mount->host_path, &st) < 0 && !mount->create) {
-		err_set(err, ERR_NOT_FOUND, errno, "node '%s': cannot mount '%s'", node->name,
-			mount->host_path);
-		return invalid(err, "MOUNT_SOURCE_NOT_FOUND", "create it first");
-	}
-	return 0;
+	return is_preload(mount) ? check_preload(node, mount, err) : 0;
 }
 
 /* CN-007: Kubernetes does not start with less. */

@@ -36,7 +36,8 @@ void oci_add_labels(struct strv *argv, const struct node_spec *spec)
 		strv_addf(argv, "--label=" OCI_LABEL_IP "=%s", spec->ip);
 	if (is_set(spec->ip6))
 		strv_addf(argv, "--label=" OCI_LABEL_IP6 "=%s", spec->ip6);
-	strv_addf(argv, "--label=" OCI_LABEL_RUN_DIR "=%s", spec->run_dir);
+	if (is_set(spec->run_dir))
+		strv_addf(argv, "--label=" OCI_LABEL_RUN_DIR "=%s", spec->run_dir);
 	strv_add(argv, "--label=" OCI_LABEL_CREATED_BY "=" OCI_CREATED_BY);
 	strv_addf(argv, "--label=" OCI_LABEL_VERSION "=%s", version_number());
 	for (size_t i = 0; spec->labels && i < spec->labels->count; i++)
@@ -173,8 +174,7 @@ static void add_storage(const struct provider *p, const struct node_spec *spec, 
 		strv_add(argv, "--volume=/dev/mapper:/dev/mapper");
 	if (p->engine.rootless && host.has_fuse)
 		strv_add(argv, "--device=/dev/fuse");
-	/* Another machine has no such directory: its nodes are reached through the engine. */
-	if (!p->engine.remote)
+	if (is_set(spec->run_dir))
 		strv_addf(argv, "--volume=%s:/run/berth", spec->run_dir);
 	oci_add_mounts(argv, spec);
 }

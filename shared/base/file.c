@@ -35,16 +35,18 @@ int file_make_directories(const char *path, struct err *err)
 	return 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+int file_write_all(int fd, const void *bytes, size_t len)
 {
+	const char *from = bytes;
+
 	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
+		ssize_t n = write(fd, from, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
-		bytes += n;
+		from += n;
 		len -= (size_t)n;
 	}
 	return 0;
@@ -78,7 +80,7 @@ int file_replace_at(int dir_fd, const char *name, const void *bytes, size_t len,
 
 	if (fd < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot write '%s'", name);
-	if (write_all(fd, bytes, len) < 0 || fsync(fd) < 0 ||
+	if (file_write_all(fd, bytes, len) < 0 || fsync(fd) < 0 ||
 	    renameat(dir_fd, temp, dir_fd, name) < 0 || fsync(dir_fd) < 0) {
 		err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "cannot write '%s'", name);
 		unlinkat(dir_fd, temp, 0);

@@ -7,6 +7,9 @@
 /* mkdir -p; only what is made gets the mode 0700. Existing is success. */
 int file_make_directories(const char *path, struct err *err);
 
+/* All of it to a descriptor that blocks. -1 with errno: some of it may be written. */
+int file_write_all(int fd, const void *bytes, size_t len);
+
 /* Writes a temporary file beside 'path' (mode 0600), syncs it, renames it, syncs the directory. After a
  * failure 'path' is as it was. */
 int file_replace(const char *path, const void *bytes, size_t len, struct err *err);

@@ -14,6 +14,7 @@ struct front_rig {
 	char dir[40];
 	char gate_dir[64]; /* the agent's sockets for the front */
 	char state_dir[64];
+	char keys_dir[96]; /* the host's certificates */
 	char run_dir[64];
 	char tls_dir[80]; /* what the front reads */
 	char log[64];
@@ -26,6 +27,9 @@ struct front_rig {
 
 /* An agent that answers, certificates of cluster "c1" for node "n1", and a front. */
 void front_rig_start(struct front_rig *rig, const char *const *args);
+/* The same with more words for the agent; both lists may be NULL. */
+void front_rig_start_with(struct front_rig *rig, const char *const *args,
+			  const char *const *agent_args);
 /* Kills what runs and removes everything; fails the test if a sanitizer has spoken. */
 void front_rig_stop(struct front_rig *rig);
 

@@ -86,7 +86,7 @@ static int setup(void **state)
 {
 	struct peers *peers = malloc(sizeof(*peers));
 
-	peers_init(peers, 10);
+	peers_init(peers, 10, 10);
 	*state = peers;
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* Real programs, as the agent runs them. */
 #include "agent/streams/child.h"
 #include "shared/base/text.h"
+#include "tests/support/program.h"
 #include "tests/support/streams.h"
 #include "tests/support/units.h"
 
@@ -287,21 +288,6 @@ static void output_is_drained_a_second_at_most(void **state)
 	assert_in_range(clock_now_ms() - start, 900, 3000);
 }
 
-static bool is_alive(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d %*s %c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state && state != 'Z';
-}
-
 /* NS-283 */
 static void close_ends_the_whole_group(void **state)
 {
@@ -314,9 +300,9 @@ static void close_ends_the_whole_group(void **state)
 	st_read(s, 0, 0, 10000, &answer);
 	st_wait(rig, &answer);
 	assert_int_equal(sscanf(answer.text, "%d %d", &shell, &child), 2);
-	assert_true(is_alive(shell) && is_alive(child));
+	assert_true(process_is_alive(shell) && process_is_alive(child));
 	stream_close(s);
-	st_until(rig, !is_alive(shell) && !is_alive(child));
+	st_until(rig, !process_is_alive(shell) && !process_is_alive(child));
 }
 
 static void signal_reaches_the_group(void **state)

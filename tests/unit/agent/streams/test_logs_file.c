@@ -300,7 +300,7 @@ static void several_containers_want_a_name(void **state)
 	append(rig, "0.log", "app\n");
 	snprintf(path, sizeof(path), "%s/" POD "/side", rig->root);
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_refused(rig, &spec, ERR_FAILED_PRECONDITION, "CONTAINER_NOT_NAMED");
+	assert_refused(rig, &spec, ERR_INVALID_ARGUMENT, "CONTAINER_REQUIRED");
 	container_logs_open(rig->st->streams, rig->st->loop, &spec, ROLE_READ, &s, &err);
 	assert_string_equal(err.msg, "the pod has several containers: app, side");
 	spec.container = "app";

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,35 +310,6 @@ static void missing_image_makes_no_node(void **state)
 	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), -1);
 	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
 	assert_null(strstr(text_str(&rig->told), "begin create/"));
-	assert_nothing_left(rig);
-}
-
-/* CN-130: once for both nodes; what is built here is in no registry. */
-static void image_that_is_elsewhere_is_pulled(void **state)
-{
-	struct rig *rig = *state;
-	const char *first;
-	struct err err;
-
-	add_worker(rig, "c-worker");
-	assert_int_equal(cluster_spec_check("c", "elsewhere/node:1", rig->config, NULL, &err), 0);
-	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), 0);
-	first = strstr(text_str(&rig->told), "note - image 'elsewhere/node:1' is not on this host");
-	assert_non_null(first);
-	assert_null(strstr(strchr(first, '\n'), "note - image"));
-}
-
-/* CN-130 */
-static void image_of_this_host_alone_is_not_pulled(void **state)
-{
-	struct rig *rig = *state;
-	struct err err;
-
-	assert_int_equal(cluster_spec_check("c", "localhost/elsewhere:1", rig->config, NULL, &err),
-			 0);
-	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), -1);
-	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
-	assert_null(strstr(text_str(&rig->told), "is pulled"));
 	assert_nothing_left(rig);
 }
 
@@ -712,6 +684,37 @@ static void node_that_ends_while_booting_is_noticed(void **state)
 	assert_nothing_left(rig);
 }
 
+static atomic_uint lists;
+
+static int counted_list(struct provider *p, const char *cluster, struct deadline by,
+			struct node_list *list, struct strv *foreign, struct err *err)
+{
+	atomic_fetch_add(&lists, 1);
+	return fake_ops.list(p, cluster, by, list, foreign, err);
+}
+
+/* DESIGN.md section 5: each of nine is silent, and the engine is asked as for one. Before and after, once
+ * each, it is asked what there is. */
+static void silent_nodes_are_looked_at_together(void **state)
+{
+	static const char *const names[] = { "w1", "w2", "w3", "w4", "w5", "w6", "w7", "w8" };
+	struct rig *rig = *state;
+	struct provider_ops ops = fake_ops;
+	struct err err;
+
+	setenv("BERTH_FAKE_AGENTS", "1", 1);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		add_worker(rig, names[i]);
+	ops.list = counted_list;
+	rig->fake->ops = &ops;
+	rig->ctx.by = deadline_in_ms(3500);
+	atomic_store(&lists, 0);
+	assert_int_equal(create(rig, &err), -1);
+	rig->fake->ops = &fake_ops;
+	assert_in_range(atomic_load(&lists), 2, 6);
+	assert_nothing_left(rig);
+}
+
 static void interrupt_ends_the_wait_for_an_agent(void **state)
 {
 	struct rig *rig = *state;
@@ -753,8 +756,6 @@ int main(void)
 		RIGGED(interrupt_at_any_step_leaves_nothing),
 		RIGGED(deadline_undoes_and_says_so),
 		RIGGED(missing_image_makes_no_node),
-		RIGGED(image_that_is_elsewhere_is_pulled),
-		RIGGED(image_of_this_host_alone_is_not_pulled),
 		RIGGED(taken_subnet_is_tried_again_with_the_next),
 		RIGGED(five_taken_subnets_are_enough),
 		RIGGED(strangers_container_survives_the_undo),
@@ -772,6 +773,7 @@ int main(void)
 		RIGGED(a_killed_ones_lock_is_taken_over),
 		RIGGED(silent_agent_fails_at_the_deadline_and_is_undone),
 		RIGGED(node_that_ends_while_booting_is_noticed),
+		RIGGED(silent_nodes_are_looked_at_together),
 		RIGGED(interrupt_ends_the_wait_for_an_agent),
 		RIGGED(failed_quiesce_is_told_and_does_not_keep_from_stopping),
 	};

@@ -326,10 +326,12 @@ static void remote_engine_gets_nothing_of_this_host(void **state)
 	(void)state;
 	info.remote = info.service = true;
 	put(info.host, sizeof(info.host), "build.example");
+	spec.run_dir = "";
 	for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
 		char *all = words(engines[i], &bare, &info, &spec);
 
 		assert_null(strstr(all, "/run/berth"));
+		assert_null(strstr(all, "run-dir"));
 		assert_null(strstr(all, "--ulimit"));
 		assert_null(strstr(all, "--runtime"));
 		assert_null(strstr(all, "--cgroup-manager"));
