@@ -154,7 +154,7 @@ struct option_spec {
 #define OPTION_ROW_IMAGE                                                                  \
 	{                                                                                 \
 		.name = "image", .value = "IMAGE", .type = OPTION_TEXT, OPTION_AT(image), \
-		.help = "node image"                                                      \
+		.help = "node image; one that this host does not have is pulled"          \
 	}
 
 /* Accepted by every command. Ends with an empty row. */

@@ -352,9 +352,9 @@ static int pull_image(struct run *run, const char *image, struct err *err)
 	cleanup_free char *note =
 		text_format("image '%s' is not on this host and is pulled", image);
 
-	run_tell(run, PROGRESS_NOTE, NULL, 0, note ? note : "");
 	if (provider_plan_pull(run->ctx->provider, image, &plan, err) < 0)
 		return -1;
+	run_tell(run, PROGRESS_NOTE, NULL, 0, note ? note : "");
 	return provider_run(run->ctx->provider, plan_last(&plan), run->by, err);
 }
 

@@ -114,15 +114,34 @@ static void assert_nothing_left(void)
 	assert_int_equal(DOCKER_LINES("network", "ls", "--quiet"), 2);
 }
 
-/* D12 CN-031 CN-038 */
+/* Below the state directory, with the fewest words. */
+static const char *archive(void)
+{
+	static char path[256];
+	char *script = NULL;
+
+	snprintf(path, sizeof(path), "%s/begin", e2e_state_dir());
+	script = text_format("cd %s && mkdir -p lib/begun && echo one > lib/begun/file && "
+			     "tar -czf begin lib",
+			     e2e_state_dir());
+	free(e2e_stdout_of("sh", "-c", script, (char *)NULL));
+	free(script);
+	return path;
+}
+
+/* D12 CN-031 CN-038; CN-122: each begins with what was preloaded. */
 static void two_nodes_run_and_are_healthy(void **state)
 {
 	json_object *all, *node, *health;
+	char *begun;
 
 	(void)state;
 	skip_unless_possible();
 	e2e_ok("create", "cluster", "--name", cluster, "--workers", "1", "--image", e2e_image(),
-	       (char *)NULL);
+	       "--preload", archive(), (char *)NULL);
+	begun = e2e_stdout_of("docker", "exec", worker, "cat", "/var/lib/begun/file", (char *)NULL);
+	assert_string_equal(begun, "one");
+	free(begun);
 	node = node_json(worker, &all);
 	assert_int_equal(json_object_array_length(all), 2);
 	assert_string_equal(e2e_text(node, "state"), "running");

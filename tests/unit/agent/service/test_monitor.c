@@ -242,7 +242,7 @@ static void wait_ready(struct rig *rig, int64_t by_ms, struct ready_answer *ret)
 	memset(ret, 0, sizeof(*ret));
 	monitor_wait_ready(rig->monitor, deadline_in_ms(by_ms), on_ready, ret);
 	assert_int_equal(ret->calls, 0);
-	loop_until(rig->agent.loop, ready_answered, ret, by_ms + 500);
+	loop_until(rig->agent.loop, ready_answered, ret, by_ms + 30000);
 	assert_int_equal(ret->calls, 1);
 }
 

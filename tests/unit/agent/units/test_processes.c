@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -404,6 +407,65 @@ static void list_without_arguments_has_none(void **state)
 	assert_null(listed(&list, getpid())->args);
 }
 
+/* In a mount namespace of its own: how many processes of other users /proc shows, 200 and up for what failed. */
+static int others_under_hidepid(const char *dir, pid_t other)
+{
+	cleanup_with(process_list) struct process_list list = { 0 };
+	const struct process_info *info;
+	char path[64];
+	struct err err;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", dir, "proc", 0, "hidepid=2") < 0)
+		return 200;
+	if (processes_list(dir, true, &list, &err) < 0)
+		return 201;
+	info = listed(&list, other);
+	snprintf(path, sizeof(path), "%s/%d", dir, (int)other);
+	/* And nobody else does, or there was nothing to see through. */
+	if (setgroups(0, NULL) < 0 || setegid(12345) < 0 || seteuid(12345) < 0 ||
+	    faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) == 0)
+		return 202;
+	return info && strcmp(info->comm, "test_processes") == 0;
+}
+
+/* NS-154 */
+static void root_sees_all_where_proc_is_hidden(void **state)
+{
+	char dir[] = "/tmp/berth-hidepid-XXXXXX";
+	pid_t other, looker;
+	int status, told[2];
+	char byte;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skipped: only root mounts /proc\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+	other = fork();
+	assert_true(other >= 0);
+	if (other == 0) {
+		if (setuid(65534) == 0 && write(told[1], "x", 1) == 1)
+			pause();
+		_exit(1);
+	}
+	assert_int_equal(read(told[0], &byte, 1), 1);
+	looker = fork();
+	assert_true(looker >= 0);
+	if (looker == 0)
+		_exit(others_under_hidepid(dir, other));
+	assert_int_equal(waitpid(looker, &status, 0), looker);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	close(told[0]);
+	close(told[1]);
+	rmdir(dir);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 /* I13 */
 static void signal_goes_to_that_process_and_no_later_one(void **state)
 {
@@ -458,6 +520,7 @@ int main(int argc, char **argv)
 		test(node_without_processes_has_none_to_end),
 		test(list_tells_what_a_process_is),
 		test(list_without_arguments_has_none),
+		test(root_sees_all_where_proc_is_hidden),
 		test(signal_goes_to_that_process_and_no_later_one),
 		test(what_is_no_process_or_signal_is_refused),
 	};

@@ -194,35 +194,6 @@ static void missing_image_makes_no_node(void **state)
 	apply_assert_nothing_left(rig);
 }
 
-/* CN-130: once for both nodes; what is built here is in no registry. */
-static void image_that_is_elsewhere_is_pulled(void **state)
-{
-	struct apply_rig *rig = *state;
-	const char *first;
-	struct err err;
-
-	apply_add_worker(rig, "c-worker");
-	assert_int_equal(cluster_spec_check("c", "elsewhere/node:1", rig->config, NULL, &err), 0);
-	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), 0);
-	first = strstr(text_str(&rig->told), "note - image 'elsewhere/node:1' is not on this host");
-	assert_non_null(first);
-	assert_null(strstr(strchr(first, '\n'), "note - image"));
-}
-
-/* CN-130 */
-static void image_of_this_host_alone_is_not_pulled(void **state)
-{
-	struct apply_rig *rig = *state;
-	struct err err;
-
-	assert_int_equal(cluster_spec_check("c", "localhost/elsewhere:1", rig->config, NULL, &err),
-			 0);
-	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), -1);
-	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
-	assert_null(strstr(text_str(&rig->told), "is pulled"));
-	apply_assert_nothing_left(rig);
-}
-
 /* CN-055: the engine knows of a network that we were not told of. */
 static int stingy_run(struct provider *p, const struct step *step, struct deadline by,
 		      struct err *err)
@@ -535,8 +506,6 @@ int main(void)
 		RIGGED(interrupt_at_any_step_leaves_nothing),
 		RIGGED(deadline_undoes_and_says_so),
 		RIGGED(missing_image_makes_no_node),
-		RIGGED(image_that_is_elsewhere_is_pulled),
-		RIGGED(image_of_this_host_alone_is_not_pulled),
 		RIGGED(taken_subnet_is_tried_again_with_the_next),
 		RIGGED(five_taken_subnets_are_enough),
 		RIGGED(strangers_container_survives_the_undo),

@@ -548,6 +548,75 @@ static void name_of_another_engines_node_is_taken(void **state)
 	assert_true(control_exists(rig->state, "nodes/c-control-plane.json"));
 }
 
+static size_t count_of(const char *text, const char *words)
+{
+	size_t count = 0;
+
+	for (; (text = strstr(text, words)); text++)
+		count++;
+	return count;
+}
+
+/* Two nodes of an image that podman does not have; as many pulls as it was asked for are told. */
+static int create_of(struct rig *rig, const char *image, size_t *ret_pulls, struct err *err)
+{
+	cleanup_free char *log = NULL;
+	int rc;
+
+	assert_non_null(cluster_config_add_node(rig->config, NODE_WORKER));
+	assert_int_equal(cluster_spec_check("c", image, rig->config, NULL, err), 0);
+	control_write(rig->dir, "image-exists.rc", "1");
+	rc = cluster_create(&rig->ctx, rig->config, &rig->options, err);
+	log = control_read(rig->dir, "log");
+	*ret_pulls = count_of(log, "pull | --quiet | -- | ");
+	return rc;
+}
+
+/* CN-130: once for both nodes. */
+static void image_that_is_elsewhere_is_pulled(void **state)
+{
+	struct rig *rig = *state;
+	size_t pulls;
+	struct err err;
+
+	if (create_of(rig, "quay.io/x/y:1", &pulls, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(pulls, 1);
+	assert_non_null(strstr(text_str(&rig->notes),
+			       "image 'quay.io/x/y:1' is not on this host and is pulled\n"));
+}
+
+/* CN-130: no registry has what is built here. */
+static void image_of_this_host_alone_is_not_pulled(void **state)
+{
+	struct rig *rig = *state;
+	size_t pulls;
+	struct err err;
+
+	assert_int_equal(create_of(rig, "localhost/y:1", &pulls, &err), -1);
+	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
+	assert_non_null(strstr(err.advice, "build node-image"));
+	assert_int_equal(pulls, 0);
+}
+
+/* CN-130: and then nothing is made. */
+static void image_that_cannot_be_pulled_is_told(void **state)
+{
+	struct rig *rig = *state;
+	cleanup_free char *log = NULL;
+	size_t pulls;
+	struct err err;
+
+	control_write(rig->dir, "pull.err", "Error: reading manifest 1: manifest unknown");
+	control_write(rig->dir, "pull.rc", "125");
+	assert_int_equal(create_of(rig, "quay.io/x/y:1", &pulls, &err), -1);
+	assert_string_equal(err.reason, "IMAGE_NOT_FOUND");
+	assert_string_equal(err.msg, "podman: image-pull: the registry has no such image "
+				     "(reading manifest 1: manifest unknown)");
+	log = control_read(rig->dir, "log");
+	assert_null(strstr(log, "run | "));
+}
+
 int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -573,6 +642,9 @@ int main(void)
 		RIGGED(another_machine_is_not_judged_by_this_one),
 		RIGGED(agents_of_another_machine_are_not_published),
 		RIGGED(name_of_another_engines_node_is_taken),
+		RIGGED(image_that_is_elsewhere_is_pulled),
+		RIGGED(image_of_this_host_alone_is_not_pulled),
+		RIGGED(image_that_cannot_be_pulled_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
