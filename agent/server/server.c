@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-event.h>
 #include <utlist.h>
 
+#define LOCK_WAIT_MS 2000
 /* The timers of the server may be this late. */
 #define BACKUP_ACCURACY_US 10000
 #define REPLAY_ACCURACY_US (10 * 1000 * 1000)
@@ -386,10 +388,12 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 /* --- life ----------------------------------------------------------------------------------------- */
 
 /* A second agent on the same directory would make nng probe the first one's socket by connect and
- * close, which ends an nng 1.5.2 listener (security-faults.md P1): so this lock comes first. */
+ * close, which ends an nng 1.5.2 listener (security-faults.md P1): so this lock comes first. A child
+ * of an agent that was killed keeps the lock until it executes its program: it is waited for a little. */
 static int lock_private_dir(struct server *server, const char *dir, struct err *err)
 {
 	cleanup_free char *lock = text_format("%s/lock", dir);
+	struct deadline by = deadline_in_ms(LOCK_WAIT_MS);
 
 	if (!lock)
 		return err_oom(err);
@@ -398,9 +402,12 @@ static int lock_private_dir(struct server *server, const char *dir, struct err *
 	server->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (server->lock_fd < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "open '%s'", lock);
-	if (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_FAILED_PRECONDITION, 0,
-			       "another agent serves from '%s'; end it first", dir);
+	while (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (deadline_is_over(by))
+			return err_set(err, ERR_FAILED_PRECONDITION, 0,
+				       "another agent serves from '%s'; end it first", dir);
+		poll(NULL, 0, 5);
+	}
 	return 0;
 }
 

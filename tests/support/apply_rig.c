@@ -4,12 +4,14 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include <cmocka.h>
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 static void hear(void *arg, const struct progress_event *event)
 {
@@ -66,7 +68,7 @@ int apply_rig_teardown(void **state)
 	return 0;
 }
 
-void apply_rig_add_worker(struct apply_rig *rig, const char *name)
+void apply_add_worker(struct apply_rig *rig, const char *name)
 {
 	struct node_config *node = cluster_config_add_node(rig->config, NODE_WORKER);
 
@@ -75,13 +77,13 @@ void apply_rig_add_worker(struct apply_rig *rig, const char *name)
 	node->name = strdup(name);
 }
 
-int apply_rig_create(struct apply_rig *rig, struct err *err)
+int apply_create(struct apply_rig *rig, struct err *err)
 {
 	assert_int_equal(cluster_spec_check(rig->ctx.name, NULL, rig->config, NULL, err), 0);
 	return cluster_create(&rig->ctx, rig->config, &rig->options, err);
 }
 
-size_t apply_rig_count_nodes(struct apply_rig *rig)
+size_t apply_count_nodes(struct apply_rig *rig)
 {
 	struct node_list list;
 	struct err err;
@@ -94,12 +96,13 @@ size_t apply_rig_count_nodes(struct apply_rig *rig)
 	return count;
 }
 
-void apply_rig_assert_nothing_left(struct apply_rig *rig)
+/* CN-271 CN-272 CN-275: no node, network, directory or record is left. */
+void apply_assert_nothing_left(struct apply_rig *rig)
 {
 	struct network_list networks;
 	struct err err;
 
-	assert_int_equal(apply_rig_count_nodes(rig), 0);
+	assert_int_equal(apply_count_nodes(rig), 0);
 	assert_int_equal(provider_networks(rig->fake, control_soon(), &networks, &err), 0);
 	assert_int_equal(networks.count, 0);
 	network_list_release(&networks);
@@ -112,4 +115,31 @@ void apply_rig_assert_nothing_left(struct apply_rig *rig)
 		assert_false(control_exists(rig->state, record));
 	}
 	assert_false(control_exists(rig->state, "locks/c"));
+}
+
+int apply_act(struct apply_rig *rig, enum cluster_action action, struct err *err)
+{
+	struct node_list list;
+	struct plan plan;
+	int rc;
+
+	assert_int_equal(provider_list(rig->fake, "c", control_soon(), &list, err), 0);
+	assert_int_equal(cluster_plan_act(&rig->ctx, action, &list, true, &plan, err), 0);
+	node_list_release(&list);
+	rc = cluster_apply(&rig->ctx, &plan, false, err);
+	plan_release(&plan);
+	return rc;
+}
+
+enum node_state apply_state_of(struct apply_rig *rig, const char *name)
+{
+	struct node_list list;
+	enum node_state state;
+	struct err err;
+
+	assert_int_equal(provider_list(rig->fake, "c", control_soon(), &list, &err), 0);
+	assert_non_null(node_list_find(&list, name));
+	state = node_list_find(&list, name)->state;
+	node_list_release(&list);
+	return state;
 }
