@@ -42,7 +42,7 @@ fuzz_bin       := $(fuzz_c:%.c=$(BUILD)/%)
 replay_bin     := $(fuzz_c:tests/fuzz/fuzz_%.c=$(BUILD)/tests/fuzz/test_%)
 fuzz_help      := $(call objects,$(filter-out $(fuzz_c) tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 fuzz_both       = $(foreach t,$(1),$(BUILD)/tests/fuzz/fuzz_$(t) $(BUILD)/tests/fuzz/test_$(t))
-fuzz_agent     := $(call fuzz_both,request journal grpc streams handlers probe gate logs proc store session)
+fuzz_agent     := $(call fuzz_both,request reply journal grpc streams handlers probe gate logs proc store session)
 fuzz_controller := $(call fuzz_both,cluster manifest engine lines values command)
 fuzz_front     := $(call fuzz_both,http certificate)
 FUZZ_SECONDS   ?= 60
@@ -83,13 +83,14 @@ fuzz: ## every decoder against random input: FUZZ_SECONDS=60 each, FUZZ=journal 
 	@$(MAKE) --no-print-directory $(fuzz_flags) fuzz-bins
 	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
-fuzz-smoke: ## the same for 4 seconds each
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=4
+fuzz-smoke: ## the same for 3 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
-	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec loop/test_cli \
-	loop/test_cli_events loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
+	unit/controller/cluster/test_apply_wait unit/controller/cluster/test_prepare \
+	unit/controller/exec/test_exec loop/test_exec loop/test_cli loop/test_cli_events \
+	loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
 	unit/controller/client/test_ahead unit/controller/client/test_bridge
 
 .PHONY: tests threaded-tests e2e test check check-sanitized bench check-source

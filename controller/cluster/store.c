@@ -103,7 +103,7 @@ int store_node_save(const char *state_dir, const struct node *node, struct err *
 	json_object_object_add(json, "provider", json_object_new_string(node->provider));
 	json_object_object_add(json, "runDir", json_object_new_string(node->run_dir));
 	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
-	rc = file_replace(path, text, strlen(text), err);
+	rc = file_replace_cache(path, text, strlen(text), err);
 	json_object_put(json);
 	return rc;
 }

@@ -18,7 +18,7 @@
 /* What is kept of podman's answers. The first changes with nothing but what its stamp holds, as far as one
  * can know: not for long. */
 #define KEPT_INFO       "podman-info"
-#define KEPT_INFO_S     600
+#define KEPT_INFO_S     3600
 #define KEPT_CONTAINERS "podman-containers"
 
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
@@ -74,6 +74,7 @@ static const struct oci_flavour flavour = {
 	.mtu_option = "mtu",
 	.all_gpus = "--device=nvidia.com/gpu=all",
 	.stop_time = "--time=",
+	.writable_cgroups = "--security-opt=unmask=/sys/fs/cgroup",
 	.digest_without_tag = true,
 	.image_check_is_silent = true,
 	.image_check = image_check,
