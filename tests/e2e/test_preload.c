@@ -86,7 +86,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	struct e2e_output output =
+		e2e_run(60, "delete", "cluster", "--name", e2e_cluster_name("preload2"), NULL);
+
 	(void)state;
+	e2e_release(&output);
 	e2e_clean(cluster());
 	return 0;
 }
