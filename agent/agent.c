@@ -40,6 +40,7 @@ void agent_config_init(struct agent_config *config)
 		.runtime_backend = is_balancer ? "none" : "cri",
 		.runtime_address = "unix:///run/containerd/containerd.sock",
 		.pod_logs = "/var/log/pods",
+		.preload_state = "/run/berth-preload/state",
 		.cluster = cluster ? cluster : "",
 		.is_balancer = is_balancer,
 		.front_user = "berthd-front",

@@ -3,6 +3,8 @@
 
 unit_c  := $(shell find tests/unit -name 'test_*.c' | sort)
 loop_c  := $(shell find tests/loop -name 'test_*.c' | sort)
+# A sanitizer has an allocator of its own.
+loop_c  := $(if $(SAN),$(filter-out %/test_starve.c,$(loop_c)),$(loop_c))
 e2e_c   := $(shell find tests/e2e -name 'test_*.c' | sort)
 bench_c := $(shell find tests/bench -name 'bench_*.c' | sort)
 
@@ -24,10 +26,18 @@ $(BUILD)/tests/unit/agent/%: $(BUILD)/tests/unit/agent/%.o $(agent_a) $(support_
 	$(test_ld) $(agent_a) $(shared_a) $(AGENT_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/controller/%: $(BUILD)/tests/unit/controller/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+# The nodes' own programs, run as processes.
+$(BUILD)/tests/unit/images/%: $(BUILD)/tests/unit/images/%.o $(controller_a) $(support_a) $(shared_a)
+	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
 $(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shared_a)
 	$(test_ld) $(shared_a) $(SHARED_LIBS) $(TEST_LIBS)
 $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+
+# An agent whose memory a test refuses.
+$(BUILD)/berthd-starved: $(BUILD)/agent/main.o $(BUILD)/tests/starve/starve.o $(agent_a) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(AGENT_LIBS)
+$(BUILD)/tests/loop/test_starve: | $(BUILD)/berthd-starved
 
 # The same tests under the sanitizers, in a build folder of their own.
 san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)
@@ -39,7 +49,7 @@ fuzz_bin       := $(fuzz_c:%.c=$(BUILD)/%)
 replay_bin     := $(fuzz_c:tests/fuzz/fuzz_%.c=$(BUILD)/tests/fuzz/test_%)
 fuzz_help      := $(call objects,$(filter-out $(fuzz_c) tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 fuzz_both       = $(foreach t,$(1),$(BUILD)/tests/fuzz/fuzz_$(t) $(BUILD)/tests/fuzz/test_$(t))
-fuzz_agent     := $(call fuzz_both,request journal grpc streams handlers probe gate logs proc store session)
+fuzz_agent     := $(call fuzz_both,request reply journal grpc streams handlers probe gate logs proc store session)
 fuzz_controller := $(call fuzz_both,cluster manifest engine lines values command)
 fuzz_front     := $(call fuzz_both,http certificate)
 FUZZ_SECONDS   ?= 60
@@ -80,13 +90,14 @@ fuzz: ## every decoder against random input: FUZZ_SECONDS=60 each, FUZZ=journal 
 	@$(MAKE) --no-print-directory $(fuzz_flags) fuzz-bins
 	@tests/fuzz/run $(FUZZ_SECONDS) $(FUZZ)
 
-fuzz-smoke: ## the same for 4 seconds each
-	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=4
+fuzz-smoke: ## the same for 3 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=3
 
 # Under the thread sanitizer: what has threads.
 threaded := loop/test_client loop/test_server loop/test_pods unit/controller/cluster/test_apply \
-	unit/controller/cluster/test_prepare unit/controller/exec/test_exec loop/test_exec loop/test_cli \
-	loop/test_cli_events loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
+	unit/controller/cluster/test_apply_wait unit/controller/cluster/test_prepare \
+	unit/controller/exec/test_exec loop/test_exec loop/test_cli loop/test_cli_events \
+	loop/test_cli_logs loop/test_files loop/test_front loop/test_relay \
 	unit/controller/client/test_ahead unit/controller/client/test_bridge
 
 .PHONY: tests threaded-tests e2e test check check-sanitized bench check-source

@@ -4,6 +4,7 @@
 #include "agent/front/front_impl.h"
 #include "shared/base/deadline.h"
 #include "shared/base/log.h"
+#include "shared/base/tcp.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,9 @@
 
 /* How often the other door is looked at for when the last of its connections ended. */
 #define HTTP_LOOK_MS 5000
+
+/* A client whose kernel is silent for so long is gone (F22). */
+#define SILENCE_MS 16000
 
 void front_config_init(struct front_config *config)
 {
@@ -194,6 +198,7 @@ static bool accept_one(struct front *front)
 		return true;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	tcp_limit_silence(fd, SILENCE_MS);
 	if (session_open(front, fd, peer, &err) < 0)
 		log_debug("%s", err.msg);
 	return true;

@@ -614,7 +614,8 @@ static int open_dir(struct log_file *log, const struct container_logs_spec *spec
 	const char *container = spec->container ? spec->container : "";
 	cleanup_fd int pod_fd = -1;
 
-	if (log_pod_open(spec->root, spec->namespace, spec->pod, log->uid, &pod_fd, err) < 0)
+	if (log_pod_open(spec->root, spec->namespace, spec->pod, spec->uid ? spec->uid : "",
+			 log->uid, &pod_fd, err) < 0)
 		return -1;
 	return log_container_open(pod_fd, container, log->container, &log->dir, err);
 }

@@ -22,6 +22,7 @@ struct rows_request {
 int container_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 int pod_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 int unit_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
+int image_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 int health_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 
 /*

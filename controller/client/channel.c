@@ -229,7 +229,7 @@ static int look(const struct channel *channel, struct err *err)
 			       channel->path);
 	err_set(err, ERR_UNAVAILABLE, sys, "the agent does not answer at '%s'", channel->path);
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 enum wait_result {
@@ -288,7 +288,7 @@ static enum wait_result look_why(struct channel *channel, struct deadline by,
 
 	if (is_connected(channel, &ever))
 		return WAIT_GO_ON;
-	leave = !ever && deadline_is_over(patience->leave);
+	leave = deadline_is_over(ever ? patience->lost : patience->leave);
 	if (!channel->bridge) {
 		result = look_at_socket(channel, !ever && !patience->absent, first, err);
 	} else {

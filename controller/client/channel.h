@@ -31,11 +31,11 @@ int channel_open(const char *socket_path, struct bridge *bridge, struct channel 
 		 struct err *err);
 void channel_close(struct channel *channel);
 
-/* How long an exchange waits for a channel that has never had a connection; one that has had one is always
- * waited for. */
+/* How long an exchange waits for a connection before it is CHANNEL_ABSENT. */
 struct channel_patience {
-	bool absent;           /* also while nobody listens; else that is CHANNEL_ABSENT at once */
-	struct deadline leave; /* then it is CHANNEL_ABSENT for any reason; DEADLINE_NEVER */
+	bool absent;           /* of a channel that never had one: also while nobody listens */
+	struct deadline leave; /* of a channel that never had one; DEADLINE_NEVER */
+	struct deadline lost;  /* of one that has lost its connection; DEADLINE_NEVER */
 };
 
 /* Sends 'request' and waits for the reply until 'by'. A connection counts when the agent has sent its SP

@@ -3,6 +3,7 @@
 #include "controller/client/bridge_impl.h"
 #include "controller/client/tls_error.h"
 #include "shared/base/inet.h"
+#include "shared/base/tcp.h"
 #include "shared/base/text.h"
 
 #include <errno.h>
@@ -16,6 +17,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+/* A node whose kernel is silent for so long is gone; a call over the lost connection is asked again. */
+#define SILENCE_MS 8000
 
 /* How long an alert that explains a broken connection is waited for. */
 #define ALERT_MS 200
@@ -159,7 +163,7 @@ static int not_there(const struct tls_way *way, int sys, struct err *err)
 	err_set(err, ERR_UNAVAILABLE, sys, "the agent does not answer at %s port %d", way->host,
 		way->port);
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 static int connect_tcp(struct tls_link *link, int stop_fd, struct deadline by, struct err *err)
@@ -176,6 +180,7 @@ static int connect_tcp(struct tls_link *link, int stop_fd, struct deadline by, s
 	fcntl(link->fd, F_SETFD, FD_CLOEXEC);
 	fcntl(link->fd, F_SETFL, O_NONBLOCK);
 	setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	tcp_limit_silence(link->fd, SILENCE_MS);
 	if (connect(link->fd, &address.any, len) == 0)
 		return 0;
 	if (errno != EINPROGRESS)
@@ -216,7 +221,7 @@ static int explain(const struct tls_link *link, struct err *err)
 	if (link->broken_sys)
 		return not_there(link->way, link->broken_sys, err);
 	err_set(err, ERR_UNAVAILABLE, 0, "the node is there, its agent does not answer");
-	return err_explain(err, "AGENT_NOT_ANSWERING", "It may be just starting: try again.");
+	return err_explain(err, "AGENT_NOT_ANSWERING", "it may be just starting: try again");
 }
 
 /* What OpenSSL waits for, as poll's events; 0: it does not. */

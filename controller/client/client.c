@@ -26,6 +26,11 @@
 /* Pause before a lost call is asked again: nng is reconnecting meanwhile. */
 #define ASK_AGAIN_MS 5
 
+/* How long a bridge that has lost its connection may take for a new one, and a call in any case: with the time
+ * in which silence is noticed it makes fifteen seconds (F22). */
+#define RECONNECT_MS 5000
+#define LOST_MS      14500
+
 /* How long a way that has another after it may be silent: a socket, a bridge, either to a patient client. */
 #define SILENT_SOCKET_MS  1000
 #define SILENT_BRIDGE_MS  5000
@@ -62,9 +67,11 @@ struct ask {
 	const ProtobufCMethodDescriptor *method;
 	Berth__Node__V1__Request req;
 	uint8_t id[WIRE_CALL_ID_BYTES];
-	bool lost;              /* it has been asked at least once, and the connection was lost */
-	bool blamed;            /* rpc->err tells of a try that was not the last */
-	int64_t agent_clock_ms; /* as the last refusal told; 0: it did not */
+	int64_t began_ms;
+	struct deadline lost_by; /* then a lost connection is lost for good */
+	bool lost;               /* it has been asked at least once, and the connection was lost */
+	bool blamed;             /* rpc->err tells of a try that was not the last */
+	int64_t agent_clock_ms;  /* as the last refusal told; 0: it did not */
 };
 
 int client_open(const char *socket_path, const char *node, struct client **ret_client,
@@ -164,16 +171,18 @@ void client_set_ways(struct client *client, client_way_fn *open, void *arg)
 	client->search = SEARCH_FIRST;
 }
 
-static struct channel_patience patience_of(const struct client *client, bool lost)
+static struct channel_patience patience_of(const struct ask *ask)
 {
+	const struct client *client = ask->rpc->client;
 	int64_t silent_ms = client->bridge ? SILENT_BRIDGE_MS : SILENT_SOCKET_MS;
 	bool searches = client->open_way && client->search != SEARCH_OVER;
 
 	if (client->patient)
 		silent_ms = SILENT_PATIENT_MS;
 	return (struct channel_patience){
-		.absent = client->patient || lost,
+		.absent = client->patient || ask->lost,
 		.leave = searches ? deadline_in_ms(silent_ms) : DEADLINE_NEVER,
+		.lost = ask->lost ? ask->lost_by : DEADLINE_NEVER,
 	};
 }
 
@@ -277,7 +286,7 @@ static int out_of_time(const struct ask *ask, bool sent)
 
 	if (!ask->lost && !sent) {
 		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
-			"no connection to the agent in time; %s was not asked for", name);
+			"no connection to the agent in time; nothing was asked of it");
 		return err_explain(err, "AGENT_NOT_ANSWERING", NULL);
 	}
 	if (reads)
@@ -290,7 +299,7 @@ static int out_of_time(const struct ask *ask, bool sent)
 		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
 			"no answer to %s in time; it may still be done", name);
 	return err_explain(err, "OUTCOME_UNKNOWN",
-			   "Look at the node's state before you repeat the command.");
+			   "look at the node's state before you repeat the command");
 }
 
 /* When the call was made, by the agent's clock. */
@@ -319,7 +328,7 @@ static bool stamp_anew(struct ask *ask)
 			"the connection to the agent was lost; whether %s was done is unknown",
 			ask->method->name);
 		err_explain(ask->rpc->err, "OUTCOME_UNKNOWN",
-			    "Look at the node's state before you repeat the command.");
+			    "look at the node's state before you repeat the command");
 		return false;
 	}
 	client->clock_ahead_ms = ask->agent_clock_ms - clock_wall_ns() / 1000000;
@@ -383,8 +392,8 @@ static enum channel_result ask_once(struct ask *ask, uint8_t **ret_bytes, size_t
 		return CHANNEL_FAILED;
 	}
 	berth__node__v1__request__pack(&ask->req, request);
-	return channel_exchange(client->channel, request, len, ask->rpc->by,
-				patience_of(client, ask->lost), ret_bytes, ret_len, err);
+	return channel_exchange(client->channel, request, len, ask->rpc->by, patience_of(ask),
+				ret_bytes, ret_len, err);
 }
 
 static void pause_ms(long ms)
@@ -421,10 +430,42 @@ static bool wait_next_life(const struct ask *ask)
 	while (result == CHANNEL_LOST && !deadline_is_over(by)) {
 		pause_ms(ASK_AGAIN_MS);
 		result = channel_exchange(ask->rpc->client->channel, bytes, len, by,
-					  (struct channel_patience){ true, DEADLINE_NEVER }, &reply,
-					  &len, &err);
+					  (struct channel_patience){ true, DEADLINE_NEVER,
+								     DEADLINE_NEVER },
+					  &reply, &len, &err);
 	}
 	return result == CHANNEL_REPLY;
+}
+
+/* An agent on this host that was killed is back in a moment, and who is patient waits for a node. */
+static void note_lost(struct ask *ask)
+{
+	const struct client *client = ask->rpc->client;
+	struct deadline reconnect = deadline_in_ms(RECONNECT_MS);
+
+	ask->lost = true;
+	ask->lost_by = DEADLINE_NEVER;
+	if (!client->bridge || client->patient)
+		return;
+	if (reconnect.at_ms < ask->began_ms + LOST_MS)
+		reconnect.at_ms = ask->began_ms + LOST_MS;
+	ask->lost_by = reconnect;
+}
+
+/* There was a connection, and there is no other to be had. */
+static int lost_for_good(const struct ask *ask)
+{
+	const char *name = ask->method->name;
+	struct err *err = ask->rpc->err;
+
+	if (method_reads(ask->req.service, ask->req.method)) {
+		err_wrap(err, "the connection to the agent was lost during %s", name);
+		return err_explain(err, "AGENT_NOT_ANSWERING",
+				   "Check that the node and its network are up, then try again.");
+	}
+	err_wrap(err, "the connection to the agent was lost; whether %s was done is unknown", name);
+	return err_explain(err, "OUTCOME_UNKNOWN",
+			   "Look at the node's state before you repeat the command.");
 }
 
 /* It has gone well in the end: there is no error. */
@@ -453,10 +494,10 @@ static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_da
 			}
 			if (!is_stopping(ask->rpc->err) || !wait_next_life(ask))
 				return -1;
-			ask->lost = true;
+			note_lost(ask);
 			break;
 		case CHANNEL_LOST:
-			ask->lost = true;
+			note_lost(ask);
 			if (deadline_is_over(ask->rpc->by))
 				return out_of_time(ask, true);
 			pause_ms(ASK_AGAIN_MS);
@@ -466,6 +507,8 @@ static int ask_until(struct ask *ask, ProtobufCClosure closure, void *closure_da
 		case CHANNEL_UNSENT:
 			return out_of_time(ask, false);
 		case CHANNEL_ABSENT:
+			if (ask->lost)
+				return lost_for_good(ask);
 			if (!go_on(ask->rpc->client, ask->rpc->err))
 				return -1;
 			ask->blamed = true;
@@ -502,7 +545,7 @@ static void invoke(ProtobufCService *service, unsigned method_index, const Proto
 {
 	struct rpc *rpc = (struct rpc *)service;
 	const ProtobufCMethodDescriptor *method = &service->descriptor->methods[method_index];
-	struct ask ask = { .rpc = rpc, .method = method };
+	struct ask ask = { .rpc = rpc, .method = method, .began_ms = clock_now_ms() };
 
 	berth__node__v1__request__init(&ask.req);
 	ask.req.call_id = (ProtobufCBinaryData){ sizeof(ask.id), ask.id };

@@ -49,13 +49,17 @@ int run_plan(struct run *run, struct err *err);
 /* Steps that are ours, not the engine's: directories and questions to the agent. */
 int run_own_step(struct run *run, const struct step *step, struct err *err);
 
-/* The engine's. A stop that does not come to its end is followed by a kill (CN-193), a delete that
+/* The engine's. An image that is not there is pulled (CN-130). A stop that does not come to its end is followed by a kill (CN-193), a delete that
  * fails by a second one (CN-213). */
 int run_engine_step(struct run *run, const struct step *step, struct err *err);
 
 /* Waits for engine calls that a berth, killed while it changed this cluster, has left behind: what they
  * make would show up after the last look. At most 'by' and 20 seconds. Only where there is /proc. */
 void wait_for_orphans(const char *cluster, struct deadline by);
+
+/* The same for one who is about to look at the cluster, when its last change was cut short: a plan that is made
+ * before such calls have ended does not know what they make. No lock is held afterwards. */
+void wait_until_settled(const struct cluster_ctx *ctx);
 
 /* Tells the progress. Safe from any thread. */
 void run_tell(struct run *run, enum progress_kind kind, const struct step *step, int64_t millis,

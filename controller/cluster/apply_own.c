@@ -65,11 +65,12 @@ static int create_directory(struct run *run, const struct step *step, struct err
 
 	if (!node)
 		return err_oom(err);
+	/* First of all, so that a delete knows of it wherever this one is killed. */
+	if (store_node_save(run->ctx->state_dir, node, err) < 0)
+		return -1;
 	if (has_directory(step) && store_run_dir_create(step->run_dir, err) < 0)
 		return -1;
-	if (step->agent_tls && renew_certificates(run, step, err) < 0)
-		return -1;
-	return store_node_save(run->ctx->state_dir, node, err);
+	return step->agent_tls ? renew_certificates(run, step, err) : 0;
 }
 
 static int delete_directory(struct run *run, const struct step *step, struct err *err)
@@ -119,17 +120,31 @@ static int look_alive(struct run *run, const char *name, struct err *err)
 	return err_explain(err, "NODE_EXITED", NULL);
 }
 
+/* What the node says of itself, though it is ready. */
+static void tell_notes(struct run *run, const char *name, const struct strv *notes)
+{
+	for (size_t i = 0; i < notes->count; i++) {
+		cleanup_free char *text =
+			text_format("warning: node '%s': %s", name, notes->items[i]);
+
+		run_tell(run, PROGRESS_NOTE, NULL, 0, text ? text : notes->items[i]);
+	}
+}
+
 static int ask_until_ready(struct run *run, const char *name, struct client *client,
 			   struct err *err)
 {
+	cleanup_with(strv) struct strv notes = { 0 };
 	int64_t look_after = FIRST_LOOK_MS, begun = clock_now_ms();
 
 	for (;;) {
 		if (atomic_load(&run->cancelled))
 			return err_set(err, ERR_CANCELLED, 0, "interrupted");
 		if (client_wait_ready(client, deadline_min(run->by, deadline_in_ms(SLICE_MS)),
-				      err) == 0)
+				      &notes, err) == 0) {
+			tell_notes(run, name, &notes);
 			return 0;
+		}
 		if (err->code != ERR_DEADLINE_EXCEEDED && err->code != ERR_UNAVAILABLE)
 			return -1;
 		if (deadline_is_over(run->by))
@@ -147,7 +162,8 @@ static void add_console(struct run *run, const char *name, struct err *err)
 	cleanup_free char *tail = NULL;
 	size_t len = strlen(err->msg);
 
-	if (err->code == ERR_CANCELLED)
+	/* A full disk needs no more words. */
+	if (err->code == ERR_CANCELLED || err->code == ERR_RESOURCE_EXHAUSTED)
 		return;
 	tail = provider_console_tail(run->ctx->provider, name, deadline_in_ms(CONSOLE_MS));
 	if (!tail || !*tail)
@@ -326,9 +342,45 @@ static int delete_container(struct run *run, const struct step *step, struct err
 	return -1;
 }
 
+/* No registry has those: they are built here. */
+static bool is_made_here(const char *image)
+{
+	return strncmp(image, "localhost/", strlen("localhost/")) == 0;
+}
+
+static int pull_image(struct run *run, const char *image, struct err *err)
+{
+	cleanup_with(plan) struct plan plan = { 0 };
+	cleanup_free char *note =
+		text_format("image '%s' is not on this host and is pulled", image);
+
+	run_tell(run, PROGRESS_NOTE, NULL, 0, note ? note : "");
+	if (provider_plan_pull(run->ctx->provider, image, &plan, err) < 0)
+		return -1;
+	return provider_run(run->ctx->provider, plan_last(&plan), run->by, err);
+}
+
+static int check_image(struct run *run, const struct step *step, struct err *err)
+{
+	const char *image = step->argv.items[step->argv.count - 1];
+	struct err why;
+
+	if (provider_run(run->ctx->provider, step, run->by, err) == 0)
+		return 0;
+	if (strcmp(err->reason, "IMAGE_NOT_FOUND") != 0 || is_made_here(image))
+		return -1;
+	if (pull_image(run, image, &why) == 0)
+		return 0;
+	if (why.code != ERR_UNIMPLEMENTED)
+		*err = why;
+	return -1;
+}
+
 int run_engine_step(struct run *run, const struct step *step, struct err *err)
 {
 	switch (step->action) {
+	case STEP_IMAGE_CHECK:
+		return check_image(run, step, err);
 	case STEP_CONTAINER_STOP:
 		return stop(run, step, err);
 	case STEP_CONTAINER_DELETE:

@@ -191,7 +191,6 @@ static int add_node_at(struct planning *p, const struct node_config *node, int i
 		.cpus_milli = node->cpus_milli,
 		.gpus = or_empty(node->gpus),
 		.dns_search = p->dns_search,
-		.preload = "",
 		.agent_port = wants_tls(p) ? 0 : -1,
 	};
 

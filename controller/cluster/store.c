@@ -103,7 +103,7 @@ int store_node_save(const char *state_dir, const struct node *node, struct err *
 	json_object_object_add(json, "provider", json_object_new_string(node->provider));
 	json_object_object_add(json, "runDir", json_object_new_string(node->run_dir));
 	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
-	rc = file_replace(path, text, strlen(text), err);
+	rc = file_replace_cache(path, text, strlen(text), err);
 	json_object_put(json);
 	return rc;
 }
@@ -182,9 +182,12 @@ int store_node_delete(const char *state_dir, const char *node, struct err *err)
 	if (!name_is_valid(node, 63))
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is not the name of a node",
 			       node);
+	/* Last what remembers it: whoever is killed here is followed by one who finds it. */
+	if (file_remove_tree(run_dir, err) < 0)
+		return -1;
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
-	return file_remove_tree(run_dir, err);
+	return 0;
 }
 
 static bool is_of_cluster(const char *state_dir, const char *name, const char *cluster,

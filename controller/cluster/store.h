@@ -22,7 +22,7 @@ char *store_run_dir(const char *state_dir, const char *node);
 
 /* Makes the run directory (0700, parents too). Existing is success. */
 int store_node_create(const char *state_dir, const char *node, struct err *err);
-/* Writes <node>.json (temp, fsync, rename). */
+/* Writes <node>.json, whole or not at all; unsynced, it is a cache. */
 int store_node_save(const char *state_dir, const struct node *node, struct err *err);
 /* ERR_NOT_FOUND when nothing (readable) is remembered. */
 int store_node_load(const char *state_dir, const char *name, struct node **ret_node,

@@ -299,6 +299,7 @@ const struct provider_ops docker_ops = {
 	.networks = docker_networks,
 	.plan_network = oci_plan_network,
 	.plan_image = oci_plan_image,
+	.plan_pull = oci_plan_pull,
 	.plan_create = oci_plan_create,
 	.plan_act = oci_plan_act,
 	.plan_network_delete = oci_plan_network_delete,

@@ -72,6 +72,6 @@ void memory_keep(const char *dir, const char *name, const char *stamp, const str
 	text_add_bytes(&all, text_str(answer), answer->len);
 	if (!path || !parent || text_failed(&all) || all.len > ANSWER_MAX ||
 	    file_make_directories(parent, &ignored) < 0 ||
-	    file_replace(path, all.data, all.len, &ignored) < 0)
+	    file_replace_cache(path, all.data, all.len, &ignored) < 0)
 		log_debug("the engine's '%s' cannot be kept", name);
 }

@@ -183,8 +183,6 @@ static void add_storage(const struct provider *p, const struct node_spec *spec, 
 		add_host_parts(p, argv);
 	if (is_set(spec->run_dir))
 		strv_addf(argv, "--volume=%s:/run/berth", spec->run_dir);
-	if (is_set(spec->preload))
-		strv_addf(argv, "--volume=%s:" OCI_PRELOAD_PATH ":ro", spec->preload);
 	oci_add_mounts(argv, spec);
 }
 

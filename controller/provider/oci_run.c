@@ -10,6 +10,7 @@
 /* What is tried first where nothing is known of the limits. */
 #define LIMIT_WORDS "--ulimit=nofile=65536:65536", "--ulimit=nproc=65536:65536"
 #define AGAIN_MS    1000
+#define PULL_AGAIN  4
 
 /* The engine's complaints that mean: it is as wanted already. */
 static bool is_done_already(enum step_action action, const char *reason)
@@ -48,6 +49,21 @@ static int check_image(struct provider *p, const struct step *step, struct deadl
 	}
 	*err = why;
 	return -1;
+}
+
+/* CN-130 */
+static int pull_image(struct provider *p, const struct step *step, struct deadline by,
+		      struct err *err)
+{
+	for (int tries = 1;; tries++) {
+		if (oci_run(p, &step->argv, by, NULL, err) == 0)
+			return 0;
+		if (strcmp(err->reason, "REGISTRY_UNREACHABLE") != 0 || tries > PULL_AGAIN)
+			return -1;
+		log_debug("%s: pull again after %d s: %s", p->ops->name, tries, err->msg);
+		if (!oci_wait(p, (int64_t)tries * AGAIN_MS, by) || deadline_is_over(by))
+			return -1;
+	}
 }
 
 static bool names_limits(const struct strv *argv)
@@ -228,6 +244,8 @@ int oci_run_step(struct provider *p, const struct step *step, struct deadline by
 
 	if (step->action == STEP_IMAGE_CHECK)
 		return check_image(p, step, by, err);
+	if (step->action == STEP_IMAGE_PULL)
+		return pull_image(p, step, by, err);
 	if (step->action == STEP_CONTAINER_CREATE)
 		rc = create(p, step, by, &why);
 	else if (step->action == STEP_CONTAINER_DELETE)

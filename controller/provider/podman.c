@@ -18,7 +18,7 @@
 /* What is kept of podman's answers. The first changes with nothing but what its stamp holds, as far as one
  * can know: not for long. */
 #define KEPT_INFO       "podman-info"
-#define KEPT_INFO_S     600
+#define KEPT_INFO_S     3600
 #define KEPT_CONTAINERS "podman-containers"
 
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
@@ -295,6 +295,7 @@ const struct provider_ops podman_ops = {
 	.networks = podman_networks,
 	.plan_network = oci_plan_network,
 	.plan_image = oci_plan_image,
+	.plan_pull = oci_plan_pull,
 	.plan_create = oci_plan_create,
 	.plan_act = oci_plan_act,
 	.plan_network_delete = oci_plan_network_delete,

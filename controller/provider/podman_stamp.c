@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DATABASE_MAX ((size_t)256 * 1024 * 1024)
+#define DATABASE_MAX ((size_t)64 * 1024 * 1024)
 /* Files' times move on by a tick of the kernel, at most 10 ms. */
 #define SETTLED_NS 100000000
 

@@ -256,6 +256,18 @@ int provider_plan_image(struct provider *provider, const char *image, struct pla
 			    err);
 }
 
+int provider_plan_pull(struct provider *provider, const char *image, struct plan *plan,
+		       struct err *err)
+{
+	if (check_image(image, err) < 0)
+		return -1;
+	if (!provider->ops->plan_pull)
+		return err_set(err, ERR_UNIMPLEMENTED, 0, "%s pulls no images",
+			       provider->ops->name);
+	return plan_checked(provider, plan, provider->ops->plan_pull(provider, image, plan, err),
+			    err);
+}
+
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err)
 {

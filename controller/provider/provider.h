@@ -72,7 +72,6 @@ struct node_spec {
 	int64_t cpus_milli;            /* thousandths of a CPU; 0: no limit */
 	const char *gpus;              /* "", "all", "nvidia", "nvidia.com", "amd" (CN-019) */
 	const struct strv *dns_search; /* NULL: as the host; empty: none (CN-036) */
-	const char *preload;           /* archive on the host to put on /var, "" for none */
 	int agent_port;                /* publish the agent's TLS port on 127.0.0.1: -1 no, 0 any */
 };
 
@@ -165,6 +164,11 @@ int provider_plan_network(struct provider *provider, const struct network_spec *
 			  struct plan *plan, struct err *err);
 int provider_plan_image(struct provider *provider, const char *image, struct plan *plan,
 			struct err *err);
+/* The image from its registry. Carried out, it is tried again when the registry does not answer, 4 times, after
+ * 1, 2, 3 and 4 s (CN-130); what the registry refuses or does not have is not. ERR_UNIMPLEMENTED where the
+ * provider pulls none. */
+int provider_plan_pull(struct provider *provider, const char *image, struct plan *plan,
+		       struct err *err);
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err);
 /* STEP_CONTAINER_START, _STOP, _KILL, _UNPAUSE or _DELETE of one node; 'grace_s' for stop. Delete takes the

@@ -39,6 +39,8 @@ struct provider_ops {
 	/* Pure. See provider_plan_image(). */
 	int (*plan_image)(struct provider *p, const char *image, struct plan *plan,
 			  struct err *err);
+	/* Pure. See provider_plan_pull(). Optional. */
+	int (*plan_pull)(struct provider *p, const char *image, struct plan *plan, struct err *err);
 	/* Pure. See provider_plan_create(); one STEP_CONTAINER_CREATE. */
 	int (*plan_create)(struct provider *p, const struct node_spec *spec, struct plan *plan,
 			   struct err *err);

@@ -14,7 +14,11 @@ int file_write_all(int fd, const void *bytes, size_t len);
  * failure 'path' is as it was. */
 int file_replace(const char *path, const void *bytes, size_t len, struct err *err);
 
-/* The same for a name in an open directory, for one that somebody else may write too: a link of that name
+/* The same, but not synced, for what can be had again: after the machine's end the file may be empty or hold
+ * anything, and whoever reads it must be able to tell. */
+int file_replace_cache(const char *path, const void *bytes, size_t len, struct err *err);
+
+/* As file_replace() for a name in an open directory, for one that somebody else may write too: a link of that name
  * is replaced, not followed. */
 int file_replace_at(int dir_fd, const char *name, const void *bytes, size_t len, struct err *err);
 

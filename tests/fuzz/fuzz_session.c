@@ -24,8 +24,11 @@ struct session {
 	struct stream *stream;
 	unsigned opened, failed;
 	uint64_t next;
-	bool waits, ended;
+	bool waits, ended, used;
+	unsigned writes; /* under way */
 };
+
+static const uint8_t words[] = { 'w', 'o', 'r', 'd', 's' };
 
 /* Looks at this process's cgroup, which is none of a session's business. */
 int __wrap_children_open(struct streams *streams, struct err *err);
@@ -67,6 +70,29 @@ static void on_open(void *arg, struct stream *stream, const struct err *err)
 		PROMISE(err->code != ERR_OK && err->msg[0]);
 }
 
+/* stream_write_fn */
+static void on_write(void *arg, uint64_t next_offset, const struct err *err)
+{
+	struct session *s = arg;
+
+	PROMISE(s->writes-- == 1);
+	PROMISE(err || next_offset <= sizeof(words));
+}
+
+/* What the client of the session does meanwhile: it writes, resizes its terminal, signals. */
+static void use(struct session *s)
+{
+	struct err err;
+
+	if (!s->stream || s->used)
+		return;
+	s->used = true;
+	s->writes = 1;
+	stream_write(s->stream, 0, words, sizeof(words), true, deadline_in_ms(60000), on_write, s);
+	stream_resize(s->stream, 25, 80, &err);
+	stream_signal(s->stream, 15, &err);
+}
+
 /* stream_read_fn */
 static void on_read(void *arg, const struct stream_read *read, const struct err *err)
 {
@@ -93,6 +119,7 @@ static void turn(struct session *s, sd_event *loop)
 			s->waits = true;
 			stream_read(s->stream, s->next, 0, deadline_in_ms(60000), on_read, s);
 		}
+		use(s);
 	} while (sd_event_run(loop, 0) > 0);
 }
 
@@ -149,6 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	for (turn(&s, loop); s.opened ? !s.ended : !s.failed; turn(&s, loop))
 		PROMISE(sd_event_run(loop, 5000000) > 0); /* the server is gone: it ends */
 	streams_close(streams);
+	PROMISE(s.writes == 0);
 	drop_connection(fd);
 	sd_event_unref(loop);
 	return 0;

@@ -95,6 +95,19 @@ def grpc():
     save("grpc", "containers", answer(field(1, container)))
     save("grpc", "status", answer(field(1, container + field(3, 2))))
     save("grpc", "ready", answer(field(1, field(1, field(1, "RuntimeReady") + field(2, 1)))))
+    ip = field(1, "10.0.0.4") + field(2, field(1, "fd00::4"))
+    network = field(5, ip) + field(6, field(1, field(2, field(1, 2))))
+    details = field(1, field(1, field(1, "id") + network))
+    details += field(2, field(1, "info") + field(2, '{"x":{"pid":3},"y":"\\"pid","pid": 77}'))
+    save("grpc", "details", answer(details))
+    image = field(1, "sha256:a") + field(2, "img:1") + field(3, "img@sha256:b") + field(4, 5)
+    save("grpc", "images", answer(field(1, image)))
+    for error in (7, 8, 11, 12, 2):
+        save("grpc", "http2-%d" % error, piece(b"e", b"x" * error))
+    for status in (401, 404, 503, 500):
+        save("grpc", "http-%d" % status, piece(b"h", b":status\0%d" % status) + piece(b"", b"no"))
+    save("grpc", "twice", answer(b"")[:-2] + piece(b"", b"\0\0\0\0\0x"))
+    save("grpc", "compressed", piece(b"h", b":status\x00200") + piece(b"", b"\1\0\0\0\1x"))
     failure = piece(b"h", b":status\x00200") + piece(b"h", b"grpc-status\x005")
     save("grpc", "failure", failure + piece(b"h", b"grpc-message\0no%20such%20thing") + b"\1e")
 
@@ -120,32 +133,146 @@ def texts():
     save("manifest", "two", pod + "  - {name: c, image: i}\n---\n" + pod.replace("p}", "q}"))
 
 
+def messages():
+    """Fields of each message of core.proto: name to number, type, and whether it is a map."""
+    with open(os.path.join(REPO, "proto/k8s/v1/core.proto")) as file:
+        text = file.read()
+    found = {}
+    for name, body in re.findall(r"^message (\w+) \{(.*?)\}", text, re.M | re.S):
+        fields = re.findall(r"^  (?:optional |repeated )?(?:map<string, (\w+)>|(\w+)) (\w+) = (\d+);", body, re.M)
+        found[name] = {f[2]: (int(f[3]), f[0] or f[1], bool(f[0])) for f in fields}
+    return found
+
+
+def pack(kinds, kind, value):
+    """A message of that kind from a dictionary; what is no dictionary is a value."""
+    if kind == "Quantity":
+        return field(1, value)
+    if not isinstance(value, dict):
+        return value & (1 << 64) - 1 if isinstance(value, int) else value
+    data = b""
+    for name, inner in value.items():
+        number, kind_of, is_map = kinds[kind][name]
+        for one in inner if isinstance(inner, list) else inner.items() if is_map else [inner]:
+            if is_map:
+                data += field(number, field(1, one[0]) + field(2, pack(kinds, kind_of, one[1])))
+            else:
+                data += field(number, pack(kinds, kind_of, one))
+    return data
+
+
 def pods():
-    port = field(3, 80) + field(4, "TCP")
-    resources = field(8, field(2, field(1, "cpu") + field(2, field(1, "100m"))))
-    container = field(1, "c") + field(2, "i") + field(3, "sh") + field(6, port) + resources
-    spec = field(2, container) + field(3, "Never")
-    save("pod", "small", field(1, field(1, "p") + field(3, "ns")) + field(2, spec))
+    kinds = messages()
+    main = {"name": "c", "image": "img:1", "command": ["sh"], "args": ["$(A)"], "workingDir": "/"}
+    other = {"name": "d", "image": "img@sha256:ab"}
+
+    def one(name, main_more={}, spec_more={}, meta_more={}):
+        meta = {"name": "p", "namespace": "ns", **meta_more}
+        spec = {"containers": [{**main, **main_more}], **spec_more}
+        save("pod", name, pack(kinds, "Pod", {"metadata": meta, "spec": spec}))
+
+    volumes = [
+        {"name": "e", "volumeSource": {"emptyDir": {"sizeLimit": "1Gi"}}},
+        {"name": "h", "volumeSource": {"hostPath": {"path": "/data", "type": "Directory"}}},
+    ]
+    mounts = [
+        {"name": "e", "mountPath": "/e", "subPath": "x/y", "readOnly": 1},
+        {"name": "h", "mountPath": "/h", "mountPropagation": "HostToContainer"},
+    ]
+    ports = [{"containerPort": 80, "protocol": "TCP", "hostPort": 8080}, {"containerPort": 53, "protocol": "UDP"}]
+    env = [{"name": "A", "value": "b"}]
+    for path in ("metadata.name", "status.podIP", "metadata.labels['x']", "spec.unknown"):
+        env.append({"name": "F", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": path}}})
+    limits = {"limits": {"cpu": "1", "memory": "64Mi"}, "requests": {"cpu": "1.5", "memory": "1.4Gi"}}
+    security = {"privileged": 1, "runAsUser": 5, "capabilities": {"add": ["NET_ADMIN"]}}
+    one("small")
+    one("full", {"ports": ports, "env": env, "volumeMounts": mounts}, {"volumes": volumes})
+    one("limits", {"resources": {"limits": {"cpu": "100m", "memory": "64Mi", "x/y": "1"}}})
+    one("over", {"resources": limits})
+    one("security", {"securityContext": security, "tty": 1, "stdin": 1})
+    one("contradiction", {"securityContext": {"privileged": 1, "allowPrivilegeEscalation": 0}})
+    one("negative", {"securityContext": {"runAsUser": -1}})
+    one("climbs", {}, {"volumes": [{"name": "h", "volumeSource": {"hostPath": {"path": "/a/../b"}}}]})
+    one("odd-type", {}, {"volumes": [{"name": "h", "volumeSource": {"hostPath": {"path": "/a", "type": "X"}}}]})
+    one("secret", {}, {"volumes": [{"name": "s", "volumeSource": {"secret": {"secretName": "x"}}}]})
+    one("nameless-mount", {"volumeMounts": [{"name": "nothing", "mountPath": "/x"}]})
+    bidirectional = {"name": "e", "mountPath": "/e", "mountPropagation": "Bidirectional"}
+    one("bidirectional", {"volumeMounts": [bidirectional]}, {"volumes": volumes})
+    one("no-path", {"volumeMounts": [{"name": "e", "mountPath": ""}]}, {"volumes": volumes})
+    sidecar = {"name": "s", "image": "i", "restartPolicy": "Always", "volumeMounts": mounts[:1]}
+    once = {"name": "i", "image": "i", "restartPolicy": "Never"}
+    debug = {"ephemeralContainerCommon": {"name": "x", "image": "i", "volumeMounts": mounts[:1]}}
+    kinds_of = {"initContainers": [sidecar, once], "ephemeralContainers": [debug], "volumes": volumes}
+    one("kinds", {}, kinds_of)
+    one("twice", {}, {"initContainers": [main]})
+    one("probe", {"livenessProbe": {"periodSeconds": 1}, "lifecycle": {}, "imagePullPolicy": "Never"})
+    one("host", {}, {"hostNetwork": 1, "hostPID": 1, "dnsPolicy": "Default", "restartPolicy": "OnFailure"})
+    one("shared", {}, {"hostPID": 1, "shareProcessNamespace": 1})
+    one("grace", {}, {"terminationGracePeriodSeconds": -1})
+    one("dns", {}, {"dnsPolicy": "None"})
+    dns = {"nameservers": ["10.0.0.1"], "searches": ["x"], "options": [{"name": "ndots", "value": "5"}]}
+    one("dns-config", {}, {"dnsPolicy": "None", "dnsConfig": dns, "hostname": "h", "subdomain": "s"})
+    one("os", {}, {"os": {"name": "windows"}, "nodeName": "n", "serviceAccountName": "s"})
+    one("labels", {}, {"nodeSelector": {"a": "b"}}, {"labels": {"a": "\u00e9\u20ac\U0001f600<&>"}, "uid": "u1"})
+    one("other", {"image": "img:2"}, {"containers": [main, other], "securityContext": {"fsGroup": 5}})
     save("pod", "bad", field(1, field(1, "_")) + field(2, field(2, field(1, "C"))))
+    save("pod", "empty", b"")
+    for number in range(4):
+        save("pod", "grown-%d" % number, b"\7" + bytes((i * 7 + number * 31) % 131 | 1 for i in range(150)))
 
 
 def engines():
-    node = '{"io.berth.cluster":"c","io.berth.node":"c-w","io.berth.role":"worker"}'
-    ps = '[{"Id":"a","Names":["c-w"],"State":"running","Labels":%s,"Ports":[],"Created":1}]' % node
-    inspect = (
-        '[{"Id":"a","Name":"/c-w","Created":"2026-01-01T00:00:00Z","State":{"Status":"running"},'
-        '"Config":{"Image":"i","Labels":%s},"NetworkSettings":{"Networks":{"c":{"IPAddress":'
-        '"10.0.0.2"}},"Ports":{"6443/tcp":[{"HostIp":"127.0.0.1","HostPort":"4"}]}}}]' % node
+    marks = '"io.berth.cluster":"c","io.berth.created-by":"berth","io.berth.index":"2",'
+    marks += '"io.berth.role":"worker","io.berth.run-dir":"/r"'
+    ps = (
+        '[{"Id":"a","Image":"i","Labels":{%s,"io.berth.ip":"10.0.0.3"},"Names":["c-a"],"Ports":[{'
+        '"host_ip":"127.0.0.1","container_port":80,"host_port":8,"range":2,"protocol":"udp"},'
+        '{"container_port":81,"protocol":"sctp"}],"State":"running","Created":1},{"Names":["x"],'
+        '"Labels":{"a":"b"}}]' % marks
     )
-    networks = '[{"name":"c","Name":"c","Id":"n","labels":{},"subnets":[{"subnet":"10.0.0.0/24"}],'
-    networks += '"IPAM":{"Config":[{"Subnet":"10.0.0.0/24"}]},"Containers":{}}]'
-    info = '{"host":{"cgroupVersion":"v1","security":{"rootless":false}},"version":{"Version":"4"},'
-    info += '"ServerVersion":"20.10","CgroupVersion":"1","ServerErrors":[]}'
+    inspect = (
+        '[{"Id":"a","Name":"/c-a","Created":"2026-01-01T00:00:00Z","State":{"Status":"exited"},'
+        '"HostConfig":{"PortBindings":{"81/tcp":[{"HostIp":"","HostPort":"0"}]}},"Config":{"Image":'
+        '"i","Labels":{%s,"desktop.docker.io/ports/80/tcp":":9"}},"NetworkSettings":{"Networks":{'
+        '"c":{"IPAddress":"10.0.0.2","GlobalIPv6Address":"fd00::2"}},"Ports":{"80/tcp":[{"HostIp":'
+        '"127.0.0.1","HostPort":"4"}],"53/udp":[{"HostIp":"::1","HostPort":"5"}],"1/sctp":null}}}]'
+        % marks
+    )
+    ids = '{"ID":"a","Names":"c-a","Labels":"a=b,io.berth.created-by=berth"}\n{"ID":"b","Names":"x"}\n'
+    networks = (
+        '[{"name":"c","id":"n","driver":"bridge","options":{"mtu":"1400"},"subnets":[{"subnet":'
+        '"fd00::/64"},{"subnet":"10.0.0.0/24","gateway":"10.0.0.1"}],"labels":{%s}},{"name":"x"}]'
+        % marks
+    )
+    twins = (
+        '[{"Name":"c","Id":"n","EnableIPv6":true,"IPAM":{"Config":[{"Subnet":"10.0.0.0/24","Gateway":'
+        '"10.0.0.1"}]},"Containers":{"a":{}},"Options":{"com.docker.network.driver.mtu":"1400"},'
+        '"Labels":{%s}},{"Name":"c","Id":"m","IPAM":{"Config":null},"Containers":{},"Labels":{%s}},'
+        '{"Name":"c","Id":"l","Labels":{%s}},{"Name":"none","Labels":{}}]' % (marks, marks, marks)
+    )
+    podman = (
+        '{"host":{"cgroupVersion":"v1","cgroupControllers":["cpu"],"ociRuntime":{"name":"crun"},'
+        '"security":{"rootless":true}},"store":{"graphRoot":"/s","graphDriverName":"overlay"},'
+        '"version":{"Version":"4.3.1"}}'
+    )
+    docker = (
+        '{"Driver":"overlay2","DriverStatus":[["Backing Filesystem","extfs"]],"MemoryLimit":true,'
+        '"CgroupVersion":"1","OSType":"linux","NCPU":2,"MemTotal":9,"ServerVersion":"20.10",'
+        '"SecurityOptions":["name=rootless"],"DefaultRuntime":"runc","ClientInfo":{"Context":"x"},'
+        '"OperatingSystem":"Docker Desktop"}'
+    )
+    failing = '{"ServerErrors":["Cannot connect to the Docker daemon at unix:///x"],"ServerVersion":""}'
     context = '[{"Name":"x","Endpoints":{"docker":{"Host":"unix:///run/x"}}}]'
-    answers = (ps, inspect, '{"ID":"a","Names":"c-w","Labels":"a=b"}\n', networks, networks)
-    answers += (networks, info, info, context)
-    for question, answer in enumerate(answers):
+    addresses = (
+        '[{"Name":"c-a","NetworkSettings":{"IPAddress":"","Networks":{"x":{"IPAddress":"10.0.0.7",'
+        '"GlobalIPv6Address":"fd00::7"}}}},{"Name":"else","NetworkSettings":null}]'
+    )
+    urls = '[{"Name":"a","URI":"ssh://u@a:22/s","Default":false},{"Name":"b","URI":"u","Default":true}]'
+    answers = (ps, inspect, ids, networks, twins, twins, podman, docker, context, addresses, urls)
+    for question, answer in enumerate(answers + ("aa\nbb\n\n",)):
         save("engine", "q%d" % question, bytes([question]) + answer.encode())
+    for question, answer in ((7, failing), (7, podman), (1, ps), (0, "[" * 70), (8, "[{}]")):
+        save("engine", "odd-%d-%d" % (question, len(answer)), bytes([question]) + answer.encode())
 
 
 def archives():
@@ -164,6 +291,11 @@ def archives():
     save("tar", "links", archive(("l", tarfile.SYMTYPE, "/etc"), ("l/f", tarfile.REGTYPE, "")))
     save("tar", "hard", archive(("f", tarfile.REGTYPE, ""), ("g", tarfile.LNKTYPE, "f")))
     save("tar", "dots", archive(("../x", tarfile.REGTYPE, ""), ("/etc/x", tarfile.REGTYPE, "")))
+    links = (("l", tarfile.SYMTYPE, ".."), ("l/f", tarfile.REGTYPE, ""), ("l", tarfile.DIRTYPE, ""))
+    save("tar", "again", archive(*links))
+    save("tar", "hard-odd", archive(("g", tarfile.LNKTYPE, "none"), ("h", tarfile.LNKTYPE, "../f")))
+    save("tar", "file", archive(("f", tarfile.REGTYPE, "")))
+    save("tar", "more", archive(("f", tarfile.REGTYPE, "")) + b"more" * 200)
     save("tar", "long", archive(("n" * 150, tarfile.REGTYPE, ""), ("fifo", tarfile.FIFOTYPE, "")))
 
 
@@ -308,6 +440,7 @@ def logs():
     for tail, since in ((255, 0), (2, 0), (0, 0), (255, 3), (9, 2), (1, 200)):
         save("logs", "tail-%d-since-%d" % (tail, since), bytes([tail, since]) + sized(old, new))
     save("logs", "cut", bytes([255, 2]) + sized(old[:-5], new[:-1]))
+    save("logs", "previous", bytes([3, 2]) + sized(old, new, line(9, "next")))
     save("logs", "empty", bytes([3, 4]) + sized(b"", b"\n\n\n"))
     save("logs", "long", bytes([1, 4]) + sized(line(2, "x" * 500) * 20, line(6, "y" * 3000)))
     save("logs", "kernel", bytes([0, 0]) + sized(b"6,1,2000,-;text\n SUBSYSTEM=x\n", b"128,2,3,c;y"))
@@ -349,6 +482,9 @@ def commands():
         "logs web --since=5m --tail 3 -f", "delete cluster c", "stop node a b --grace 2s",
         "get po -A --output=yaml", "kill unit n kubelet --signal SIGTERM", "help create", "-h",
         "frobnicate", "get", "get nods", "create cluster --worker", "cp n:/a b", "doctor -v -v",
+        "get pods --node a,b -N c -n kube-system", "logs web --follow=false -vv --grace",
+        "stop node --dry-run=perhaps --timeout 2m", "exec -it web -- ls", "create cluster --wait=1x",
+        "kill unit n u -s 99", "get nodes -owide --no-such", "-- get", "get nodes -qvo=json",
         "port-forward web 8080:80", "apply -f -", "plain-name", "a.b-c",
     )
     for number, line in enumerate(lines):

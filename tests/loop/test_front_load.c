@@ -22,7 +22,7 @@
 #define CHECK_MAX_US 500000
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RESIDENT_MAX (256 * 1024 * 1024)
+#define RESIDENT_MAX (1024 * 1024 * 1024)
 #else
 #define RESIDENT_MAX (32 * 1024 * 1024)
 #endif

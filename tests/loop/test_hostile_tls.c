@@ -43,7 +43,7 @@ static int connect_again_and_again(void *arg, unsigned count, unsigned seed)
 {
 	(void)arg;
 	for (unsigned i = 0; i < count; i++) {
-		int fd = hostile_tcp_connect(rig.tls_port);
+		int fd = hostile_tcp_connect(rig.tls_port, NULL);
 
 		if (fd < 0)
 			return 1; /* nobody listens any more */

@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -137,6 +138,7 @@ void front_rig_start_with(struct front_rig *rig, const char *const *args,
 static void become_front(const struct front_rig *rig, int binary, const struct passwd *user,
 			 char **argv, char **env, char *pid_text, size_t pid_size)
 {
+	struct rlimit files = { rig->files, rig->files };
 	int log = open(rig->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
 	if (geteuid() == 0 &&
@@ -147,6 +149,8 @@ static void become_front(const struct front_rig *rig, int binary, const struct p
 		_exit(98);
 	close(100);
 	close(101);
+	if (rig->files && setrlimit(RLIMIT_NOFILE, &files) < 0)
+		_exit(96);
 	snprintf(pid_text, pid_size, "LISTEN_PID=%d", (int)getpid());
 	fexecve(binary, argv, env);
 	_exit(97);

@@ -20,6 +20,7 @@ struct front_rig {
 	char log[64];
 	const char *user;
 	const char *const *args; /* more words for the front; may be NULL */
+	unsigned files;          /* that the front may open; 0: as many as we */
 	int tls_fd, http_fd;     /* listening; they outlive a front */
 	int tls_port, http_port;
 	pid_t pid; /* of the front; 0: it does not run */

@@ -3,6 +3,7 @@
 #include "controller/trust/x509.h"
 #include "tests/support/frames.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,23 +22,36 @@
 
 /* --- connections ----------------------------------------------------------------------------------- */
 
+static int connect_once(const struct sockaddr_in *to, const char *from)
+{
+	struct timeval patience = { .tv_sec = PATIENCE_S };
+	struct sockaddr_in source = { .sin_family = AF_INET };
+	int sys, one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	if ((!from || (inet_pton(AF_INET, from, &source.sin_addr) == 1 &&
+		       bind(fd, (struct sockaddr *)&source, sizeof(source)) == 0)) &&
+	    connect(fd, (const struct sockaddr *)to, sizeof(*to)) == 0)
+		return fd;
+	sys = errno;
+	close(fd);
+	errno = sys;
+	return -1;
+}
+
 /* So many in a row may use up the ports of this machine for a moment. */
-int hostile_tcp_connect(int port)
+int hostile_tcp_connect(int port, const char *from)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	struct timeval patience = { .tv_sec = PATIENCE_S };
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	for (int i = 0; i < CONNECTS; i++) {
-		int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int fd = connect_once(&address, from);
 
-		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		if (fd >= 0 || errno != EADDRNOTAVAIL)
 			return fd;
-		close(fd);
-		if (errno != EADDRNOTAVAIL)
-			return -1;
 		poll(NULL, 0, 10);
 	}
 	return -1;
@@ -203,7 +217,7 @@ static bool is_let_in(SSL_CTX *context, int fd)
 bool hostile_shake(int port, enum hostile_shake kind)
 {
 	static SSL_CTX *contexts[HOSTILE_SHAKES];
-	int fd = hostile_tcp_connect(port);
+	int fd = hostile_tcp_connect(port, NULL);
 	bool in = false;
 
 	if (fd < 0)
@@ -224,7 +238,7 @@ static bool tls_open(struct hostile_way *way)
 {
 	struct hostile_tls *tls = (struct hostile_tls *)way;
 
-	tls->fd = hostile_tcp_connect(tls->port);
+	tls->fd = hostile_tcp_connect(tls->port, tls->from);
 	if (tls->fd < 0)
 		return false;
 	tls->ssl = SSL_new(tls->context);

@@ -11,8 +11,9 @@
  * closes it. */
 #define HOSTILE_TCP_ACTS 14
 void hostile_tcp_act(int fd, unsigned kind);
-/* To a port of this machine's loopback; -1: nobody listens. */
-int hostile_tcp_connect(int port);
+/* To a port of this machine's loopback, from an address there ("127.0.0.2") or, when it is NULL, the usual one;
+ * -1: nobody listens. */
+int hostile_tcp_connect(int port, const char *from);
 
 /* Whole handshakes that must fail, each for a reason of its own. */
 enum hostile_shake {
@@ -28,6 +29,7 @@ bool hostile_shake(int port, enum hostile_shake kind);
 /* A sound session of a certificate that the node's cluster has made. */
 struct hostile_tls {
 	struct hostile_way way;
+	const char *from; /* as above */
 	int port, fd;
 	SSL_CTX *context; /* the maker's */
 	SSL *ssl;

@@ -20,6 +20,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +37,7 @@
 #define ANSWER_MS 60000
 
 struct load {
+	char socket[128];
 	int fd; /* for what is answered at once */
 	int longs[PEERS];
 	int parked[PEERS];
@@ -110,11 +112,10 @@ static void wait_full(int fd)
 
 /* --- sessions that say nothing ---------------------------------------------------------------------- */
 
-static void open_session(int fd, uint8_t ret_id[STREAM_ID_BYTES])
+static struct frames_reply *ask_session(int fd)
 {
 	char *argv[] = { (char *)"sleep", (char *)"600" };
 	Berth__Node__V1__ExecStartRequest req = BERTH__NODE__V1__EXEC_START_REQUEST__INIT;
-	Berth__Node__V1__StreamOpened *opened;
 	struct frames_reply *r;
 
 	req.argv = argv;
@@ -122,6 +123,23 @@ static void open_session(int fd, uint8_t ret_id[STREAM_ID_BYTES])
 	frames_ask(fd, 1, new_id(), EXEC, "Start", &req.base, ANSWER_MS);
 	r = frames_answer(fd, ANSWER_MS);
 	assert_non_null(r);
+	return r;
+}
+
+enum err_code load_open_session(int fd)
+{
+	struct frames_reply *r = ask_session(fd);
+	enum err_code code = (enum err_code)r->reply->status->code;
+
+	frames_free(r);
+	return code;
+}
+
+static void open_session(int fd, uint8_t ret_id[STREAM_ID_BYTES])
+{
+	struct frames_reply *r = ask_session(fd);
+	Berth__Node__V1__StreamOpened *opened;
+
 	assert_int_equal(r->reply->status->code, ERR_OK);
 	opened = berth__node__v1__stream_opened__unpack(NULL, r->reply->payload.len,
 							r->reply->payload.data);
@@ -152,11 +170,19 @@ static void close_session(int fd, uint8_t id[STREAM_ID_BYTES])
 
 /* --- both --------------------------------------------------------------------------------------------- */
 
+/* What was asked before on this connection is in hand. */
+static void wait_seen(int fd)
+{
+	frames_ask(fd, UINT16_MAX, new_id(), HEALTH, "Check", NULL, ANSWER_MS);
+	assert_int_equal(answer_code(fd), ERR_OK);
+}
+
 struct load *load_begin(const char *socket)
 {
 	struct load *load = calloc(1, sizeof(*load));
 
 	assert_non_null(load);
+	snprintf(load->socket, sizeof(load->socket), "%s", socket);
 	load->fd = frames_open(socket);
 	for (size_t i = 0; i < STREAMS_MAX; i++)
 		open_session(load->fd, load->sessions[i]);
@@ -169,6 +195,8 @@ struct load *load_begin(const char *socket)
 	for (uint32_t i = 0; i < LOAD_LONG; i++)
 		ask_restart(load->longs[i % PEERS], i);
 	wait_full(load->fd);
+	for (size_t i = 0; i < PEERS; i++)
+		wait_seen(load->parked[i]);
 	return load;
 }
 
@@ -177,6 +205,33 @@ static void assert_silent(int fd)
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	assert_int_equal(poll(&p, 1, 0), 0);
+}
+
+/* Takes what has been answered. True when a refusal was among it; what has waited for its whole time is OK. */
+static bool is_refused(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	bool refused = false;
+
+	while (!refused && poll(&p, 1, 0) == 1) {
+		enum err_code code = answer_code(fd);
+
+		assert_true(code == ERR_OK || code == ERR_RESOURCE_EXHAUSTED);
+		refused = code == ERR_RESOURCE_EXHAUSTED;
+	}
+	return refused;
+}
+
+void load_read_until_refused(struct load *load)
+{
+	struct deadline by = deadline_in_ms(ANSWER_MS);
+	int fd = frames_open(load->socket);
+
+	for (uint32_t i = 0; !is_refused(fd); i++) {
+		assert_false(deadline_is_over(by));
+		ask_read(fd, i, load->sessions[i % STREAMS_MAX]);
+	}
+	close(fd);
 }
 
 /* A read that has waited for its whole time is answered with nothing, and that is right. */

@@ -118,6 +118,24 @@ static void environment_directory_and_user_are_as_asked(void **state)
 	assert_string_equal(out.text, "12345\n678\n");
 }
 
+/* CN-114: as a shell of the engine's would; the caller's own word counts more. */
+static void proxies_of_the_node_are_the_commands(void **state)
+{
+	static const char *const env[] = { "no_proxy=mine", NULL };
+	struct st_output out;
+
+	setenv("https_proxy", "http://proxy.example:3128", 1);
+	setenv("no_proxy", "10.0.0.0/8", 1);
+	setenv("FTP_PROXY", "other", 1);
+	run(*state,
+	    (struct child_spec){ .argv = SH("echo $https_proxy $no_proxy $FTP_PROXY"), .env = env },
+	    &out);
+	unsetenv("https_proxy");
+	unsetenv("no_proxy");
+	unsetenv("FTP_PROXY");
+	assert_string_equal(out.text, "http://proxy.example:3128 mine\n");
+}
+
 /* NS-283 */
 static void nothing_of_the_agent_leaks(void **state)
 {
@@ -428,6 +446,7 @@ int main(void)
 		TEST(signal_that_ended_it_is_told),
 		TEST(what_is_not_there_is_not_found),
 		TEST(environment_directory_and_user_are_as_asked),
+		TEST(proxies_of_the_node_are_the_commands),
 		TEST(nothing_of_the_agent_leaks),
 		TEST(without_input_it_reads_nothing),
 		TEST(input_goes_through_to_its_end),

@@ -175,8 +175,9 @@ static enum channel_result exchange(struct rig *rig, const char *text, int64_t m
 
 	assert_int_equal(channel_open(bridge_path(rig->bridge), rig->bridge, &channel, err), 0);
 	result = channel_exchange(channel, (const uint8_t *)text, strlen(text), deadline_in_ms(ms),
-				  (struct channel_patience){ patient, DEADLINE_NEVER }, &bytes,
-				  &len, err);
+				  (struct channel_patience){ patient, DEADLINE_NEVER,
+							     DEADLINE_NEVER },
+				  &bytes, &len, err);
 	if (result == CHANNEL_REPLY) {
 		assert_int_equal(len, strlen(text));
 		assert_memory_equal(bytes, text, len);
@@ -300,11 +301,12 @@ static void several_channels_share_a_bridge(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(channels); i++) {
 		assert_int_equal(
 			channel_open(bridge_path(rig->bridge), rig->bridge, &channels[i], &err), 0);
-		assert_int_equal(
-			channel_exchange(channels[i], (const uint8_t *)"x", 1, deadline_in_ms(5000),
-					 (struct channel_patience){ false, DEADLINE_NEVER }, &bytes,
-					 &len, &err),
-			CHANNEL_REPLY);
+		assert_int_equal(channel_exchange(channels[i], (const uint8_t *)"x", 1,
+						  deadline_in_ms(5000),
+						  (struct channel_patience){ false, DEADLINE_NEVER,
+									     DEADLINE_NEVER },
+						  &bytes, &len, &err),
+				 CHANNEL_REPLY);
 		free(bytes);
 	}
 	assert_int_equal(rig->way.open, 4);

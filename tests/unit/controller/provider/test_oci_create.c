@@ -220,17 +220,6 @@ static void agents_port_is_published_on_loopback_when_asked_for(void **state)
 		     " | --publish=127.0.0.1:17443:7443/tcp | ");
 }
 
-static void preload_archive_is_mounted_read_only(void **state)
-{
-	struct node_spec spec = worker();
-
-	(void)state;
-	assert_no_words(&whole_engine, &spec, OCI_PRELOAD_PATH);
-	spec.preload = "/a/images.tar";
-	assert_words(&whole_engine, &spec, " | --volume=/a/images.tar:" OCI_PRELOAD_PATH ":ro | ",
-		     " | --volume=/a/images.tar:" OCI_PRELOAD_PATH ":ro | ");
-}
-
 /* CN-034: by driver or by file system; a rootless docker cannot have it. */
 static void device_mapper_is_there_where_kubelet_looks(void **state)
 {
@@ -439,7 +428,6 @@ int main(void)
 		cmocka_unit_test(ipv6_brings_its_sysctls),
 		cmocka_unit_test(search_domains_are_given_stripped_or_left),
 		cmocka_unit_test(agents_port_is_published_on_loopback_when_asked_for),
-		cmocka_unit_test(preload_archive_is_mounted_read_only),
 		cmocka_unit_test(device_mapper_is_there_where_kubelet_looks),
 		cmocka_unit_test(rootless_docker_has_no_device_mapper),
 		cmocka_unit_test(rootless_engines_get_fuse),

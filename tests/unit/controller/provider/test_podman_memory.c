@@ -207,12 +207,12 @@ static void change_environment(struct rig *rig)
 	(void)rig;
 }
 
-/* Eleven minutes. */
+/* An hour and a minute. */
 static void let_time_pass(struct rig *rig)
 {
 	char *kept = control_read(rig->dir, "engine/podman-info"), *rest;
 	long long at = strtoll(kept + 2, &rest, 10);
-	char *old = text_format("1 %lld%s", at - 660, rest);
+	char *old = text_format("1 %lld%s", at - 3660, rest);
 
 	control_write(rig->dir, "engine/podman-info", old);
 	free(old);

@@ -237,6 +237,82 @@ static void absent_image_is_not_found_with_advice(void **state)
 	assert_non_null(strstr(err.advice, "build node-image"));
 }
 
+static const struct step *pull(struct rig *rig)
+{
+	struct err err;
+
+	assert_int_equal(provider_plan_pull(rig->podman, "quay.io/x/y:1", &rig->plan, &err), 0);
+	return plan_last(&rig->plan);
+}
+
+static void assert_pulls(struct rig *rig, const char *calls)
+{
+	cleanup_free char *counted = control_read(rig->dir, "pull.calls");
+
+	assert_string_equal(counted, calls);
+}
+
+static const char silent_registry[] =
+	"Error: initializing source docker://quay.io/x/y:1: pinging container registry quay.io: "
+	"Get "
+	"\"https://quay.io/v2/\": dial tcp: lookup quay.io: no such host";
+
+/* CN-130: after one second, then after two. */
+static void registry_that_does_not_answer_is_asked_again(void **state)
+{
+	const int64_t begun = clock_now_ms();
+	struct rig *rig = *state;
+	const struct step *step = pull(rig);
+	cleanup_free char *log = NULL;
+	struct err err;
+
+	answer(rig, "pull.1", silent_registry, "125");
+	answer(rig, "pull.2", silent_registry, "125");
+	assert_int_equal(provider_run(rig->podman, step, deadline_in_ms(60000), &err), 0);
+	assert_true(clock_now_ms() - begun >= 3000);
+	assert_pulls(rig, "3\n");
+	log = control_read(rig->dir, "log");
+	assert_ptr_equal(strstr(log, "pull | --quiet | -- | quay.io/x/y:1\n"), log);
+}
+
+/* CN-130: four times more, and within the deadline. */
+static void registry_that_never_answers_ends_the_tries(void **state)
+{
+	const int64_t begun = clock_now_ms();
+	struct rig *rig = *state;
+	const struct step *step = pull(rig);
+	struct err err;
+
+	answer(rig, "pull", silent_registry, "125");
+	assert_int_equal(provider_run(rig->podman, step, deadline_in_ms(60000), &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_string_equal(err.reason, "REGISTRY_UNREACHABLE");
+	assert_non_null(strstr(err.advice, "proxies"));
+	assert_true(clock_now_ms() - begun >= 10000);
+	assert_pulls(rig, "5\n");
+	assert_int_equal(provider_run(rig->podman, step, deadline_in_ms(500), &err), -1);
+}
+
+/* CN-130 */
+static void registry_that_refuses_is_asked_once(void **state)
+{
+	struct rig *rig = *state;
+	const struct step *step = pull(rig);
+	struct err err;
+
+	answer(rig, "pull", "Error: reading manifest 1 in quay.io/x/y: manifest unknown", "125");
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	answer(rig, "pull",
+	       "Error: reading manifest 1 in quay.io/x/y: unauthorized: access to the "
+	       "requested resource is not authorized",
+	       "125");
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), -1);
+	assert_int_equal(err.code, ERR_PERMISSION_DENIED);
+	assert_string_equal(err.reason, "REGISTRY_DENIED");
+	assert_pulls(rig, "2\n");
+}
+
 /* test-hosts.md: limits step down, and the half-made container goes before each new try. */
 static void refused_limits_are_halved_until_they_fit(void **state)
 {
@@ -523,6 +599,9 @@ int main(void)
 		RIGGED(what_is_so_already_is_success),
 		RIGGED(stop_and_start_of_nothing_are_errors),
 		RIGGED(absent_image_is_not_found_with_advice),
+		RIGGED(registry_that_does_not_answer_is_asked_again),
+		RIGGED(registry_that_never_answers_ends_the_tries),
+		RIGGED(registry_that_refuses_is_asked_once),
 		RIGGED(refused_limits_are_halved_until_they_fit),
 		RIGGED(limits_that_never_fit_end_the_tries),
 		RIGGED(taken_name_is_left_alone),
