@@ -59,8 +59,10 @@ int health_rows(struct node *node, void *arg, struct json_object *rows, struct e
 	field_bool(row, "ready", false);
 	field_int(row, "latencyMicros", 0);
 	field_array(row, "parts");
-	result = check(node, deadline_min(asked->inv->by, deadline_in_ms(AGENT_PATIENCE_MS)), row,
-		       err);
+	result = check(node,
+		       deadline_min(asked->inv->by,
+				    deadline_in_ms(node_patience_ms(node, AGENT_PATIENCE_MS))),
+		       row, err);
 	field_text(row, "message", result < 0 ? err->msg : "");
 	return result;
 }

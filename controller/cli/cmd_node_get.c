@@ -132,7 +132,8 @@ static int ask_kubelet(struct client *client, struct deadline by, struct json_ob
 static int ask(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
 	struct invocation *inv = arg;
-	struct deadline by = deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS));
+	struct deadline by =
+		deadline_min(inv->by, deadline_in_ms(node_patience_ms(node, AGENT_PATIENCE_MS)));
 	struct json_object *row = engine_row(rows, node);
 	struct client *client = NULL;
 	struct err why;

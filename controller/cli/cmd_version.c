@@ -56,7 +56,9 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	if (nodes_client(node, &client, &ignored) < 0)
 		return 0;
 	rpc = rpc_to(client, &berth__node__v1__health__descriptor,
-		     deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS)), &ignored);
+		     deadline_min(inv->by,
+				  deadline_in_ms(node_patience_ms(node, AGENT_PATIENCE_MS))),
+		     &ignored);
 	berth__node__v1__health__version(&rpc.base, &req, on_version, row);
 	if (rpc.result == 0)
 		json_object_array_add(rows, TAKE(row));

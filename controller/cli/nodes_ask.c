@@ -63,7 +63,8 @@ static void ask_again(struct asking *asking, size_t i, struct node *node, struct
 	struct err ignored;
 
 	if (node_client(node, &client, &ignored) < 0 ||
-	    client_wait_answer(client, deadline_in_ms(AGENT_PATIENCE_MS), &ignored) < 0)
+	    client_wait_answer(client, deadline_in_ms(node_patience_ms(node, AGENT_PATIENCE_MS)),
+			       &ignored) < 0)
 		return;
 	json_object_put(asking->rows[i]);
 	asking->rows[i] = json_object_new_array();

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A stop's grace of 10 s and what the engine needs around it; then it is killed. */
 #define STOP_MS   25000
@@ -13,10 +14,8 @@
 #define DELETE_MS 30000
 /* An agent that is silent for so long is not waited for on the way to the end. */
 #define ANSWER_MS 3000
-/* The same through an engine, for which connections may have to be made first. */
-#define RELAY_ANSWER_MS 15000
-#define THAW_MS         5000
-#define REST_MS         60000 /* NS-160 */
+#define THAW_MS   5000
+#define REST_MS   60000 /* NS-160 */
 /* How long one question to the agent waits before we look whether to go on. */
 #define SLICE_MS 1000
 /* When the agent has been silent for so long, the engine is asked whether the node lives at all; then
@@ -37,7 +36,9 @@ static struct node *node_of(const struct run *run, const struct step *step)
 
 	if (!node)
 		return NULL;
-	provider_relay_argv(provider, node->name, &node->relay);
+	/* A socket that is not there yet is waited for: nobody enters a node that boots (CN-154). */
+	if (access(step->run_dir, X_OK) < 0)
+		provider_relay_argv(provider, node->name, &node->relay);
 	return strv_failed(&node->relay) ? NULL : TAKE(node);
 }
 
@@ -249,7 +250,6 @@ static int quiesce(struct run *run, const struct step *step, struct err *err)
 {
 	cleanup_with(node) struct node *node = NULL;
 	struct quiesce_summary summary = { 0 };
-	int64_t patience_ms = has_directory(step) ? ANSWER_MS : RELAY_ANSWER_MS;
 	struct client *client;
 
 	if (!provider_has_agents(run->ctx->provider))
@@ -259,8 +259,10 @@ static int quiesce(struct run *run, const struct step *step, struct err *err)
 		return err_oom(err);
 	if (node_client(node, &client, err) < 0)
 		return -1;
-	if (client_wait_answer(client, deadline_min(run->by, deadline_in_ms(patience_ms)), err) <
-		    0 ||
+	if (client_wait_answer(client,
+			       deadline_min(run->by,
+					    deadline_in_ms(node_patience_ms(node, ANSWER_MS))),
+			       err) < 0 ||
 	    client_quiesce(client, QUIESCE_GRACE_S, rest_deadline(run), &summary, err) < 0)
 		return err_wrap(err, "node '%s' could not be brought to rest", step->node);
 	if (!summary.ok)

@@ -296,6 +296,26 @@ static int configure_balancer(struct planning *p, const struct node_config *node
 	return 0;
 }
 
+/* Of two who make a cluster of one name only one can make its network, and the other has then made nothing. Where
+ * there is none to be made, it is the first control plane's name that only one gets, before all else (CN-292). */
+static void let_one_win(struct planning *p, const struct cluster_config *config)
+{
+	const struct step *first = NULL;
+
+	for (size_t i = 0; !first && i < config->node_count; i++) {
+		cleanup_free char *id = text_format("create/%s", config->nodes[i].name);
+
+		if (id && config->nodes[i].role == NODE_CONTROL_PLANE)
+			first = plan_find(p->plan, id);
+	}
+	for (size_t i = 0; first && i < p->plan->count; i++) {
+		struct step *step = p->plan->steps[i];
+
+		if (step->action == STEP_CONTAINER_CREATE && step != first)
+			strv_add(&step->after, first->id);
+	}
+}
+
 /* All at the same time, the balancer, too: its address is known before it is there (CN-264). */
 static int add_nodes(struct planning *p, const struct cluster_config *config, struct err *err)
 {
@@ -303,6 +323,8 @@ static int add_nodes(struct planning *p, const struct cluster_config *config, st
 		if (add_node(p, &config->nodes[i], err) < 0)
 			return -1;
 	}
+	if (!p->new_network)
+		let_one_win(p, config);
 	return configure_balancer(p, config->nodes, config->node_count, err);
 }
 

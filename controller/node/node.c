@@ -12,6 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Until an engine has started a relay, when it is far away or busy. */
+#define RELAY_MS 15000
+
 static const char *const role_names[] = {
 	[NODE_CONTROL_PLANE] = "control-plane",
 	[NODE_WORKER] = "worker",
@@ -223,6 +226,14 @@ static size_t list_ways(const struct node *node, enum node_channel ret_ways[3])
 	if (count == 0)
 		ret_ways[count++] = NODE_CHANNEL_IPC;
 	return count;
+}
+
+int64_t node_patience_ms(const struct node *node, int64_t ms)
+{
+	enum node_channel ways[3];
+
+	list_ways(node, ways);
+	return ways[0] == NODE_CHANNEL_RELAY && ms < RELAY_MS ? RELAY_MS : ms;
 }
 
 /* What it is published on may be all addresses; the engine's own loopback is one of them. */

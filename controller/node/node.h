@@ -98,6 +98,10 @@ struct node *node_list_find(const struct node_list *list, const char *name);
  * reason TLS_NOT_SET_UP: TLS is, and the agent is not published. */
 int node_client(struct node *node, struct client **ret_client, struct err *err);
 
+/* How long to wait for an agent that has 'ms' to answer on its own socket: a relay is an engine's call first, which
+ * may have its way through SSH to go, or a machine with much else to do. */
+int64_t node_patience_ms(const struct node *node, int64_t ms);
+
 /* Where the agent's front is published; NULL: nowhere, or the engine was not asked. Borrowed. */
 #define NODE_TLS_PORT 7443
 const struct node_port *node_tls_port(const struct node *node);

@@ -113,9 +113,8 @@ static int clean_killed(void **state)
 	return 0;
 }
 
-static pid_t begin_create(const char *cluster, const char *workers)
+static pid_t begin_create_in(const char *state_dir, const char *cluster, const char *workers)
 {
-	const char *state_dir = e2e_state_dir();
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
@@ -129,6 +128,11 @@ static pid_t begin_create(const char *cluster, const char *workers)
 		_exit(127);
 	}
 	return pid;
+}
+
+static pid_t begin_create(const char *cluster, const char *workers)
+{
+	return begin_create_in(e2e_state_dir(), cluster, workers);
 }
 
 /* CN-273 CN-291: killed without a chance to clean up, at points all over its way. */
@@ -179,6 +183,14 @@ static void an_interrupt_undoes_and_a_second_one_hurries(void **state)
 	e2e_assert_nothing_left(cluster);
 }
 
+static bool ends_well(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /* CN-292: of two who make the same cluster one wins, and nothing of the winner's is deleted. */
 static void of_two_creates_one_wins(void **state)
 {
@@ -189,14 +201,33 @@ static void of_two_creates_one_wins(void **state)
 	(void)state;
 	for (int i = 0; i < 2; i++)
 		pids[i] = begin_create(cluster, "1");
-	for (int i = 0; i < 2; i++) {
-		int status;
-
-		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-		won += WIFEXITED(status) && WEXITSTATUS(status) == 0;
-	}
+	for (int i = 0; i < 2; i++)
+		won += ends_well(pids[i]);
 	assert_int_equal(won, 1);
 	assert_int_equal(e2e_containers(cluster), 2);
+	e2e_ok("health", "--name", cluster, (char *)NULL);
+	e2e_ok("delete", "cluster", "--name", cluster, (char *)NULL);
+	e2e_assert_nothing_left(cluster);
+}
+
+/* CN-292: without a lock that both see, and with the network there already, which an interrupted create left. */
+static void of_two_creates_beside_an_old_network_one_wins(void **state)
+{
+	const char *cluster = e2e_cluster_name("killed");
+	cleanup_free char *label = text_format("io.berth.cluster=%s", cluster);
+	cleanup_free char *other = text_format("%s/other", e2e_state_dir());
+	pid_t pids[2];
+	int won = 0;
+
+	(void)state;
+	free(e2e_stdout_of("podman", "network", "create", "--label", label, "--label",
+			   "io.berth.created-by=berth", cluster, (char *)NULL));
+	pids[0] = begin_create(cluster, "2");
+	pids[1] = begin_create_in(other, cluster, "2");
+	for (int i = 0; i < 2; i++)
+		won += ends_well(pids[i]);
+	assert_int_equal(won, 1);
+	assert_int_equal(e2e_containers(cluster), 3);
 	e2e_ok("health", "--name", cluster, (char *)NULL);
 	e2e_ok("delete", "cluster", "--name", cluster, (char *)NULL);
 	e2e_assert_nothing_left(cluster);
@@ -345,6 +376,8 @@ int main(void)
 		cmocka_unit_test_teardown(an_interrupt_undoes_and_a_second_one_hurries,
 					  clean_killed),
 		cmocka_unit_test_teardown(of_two_creates_one_wins, clean_killed),
+		cmocka_unit_test_teardown(of_two_creates_beside_an_old_network_one_wins,
+					  clean_killed),
 		cmocka_unit_test_teardown(a_cluster_without_state_is_deleted, clean_killed),
 		cmocka_unit_test_teardown(three_control_planes_answer_at_one_door, clean_balancer),
 	};

@@ -133,6 +133,28 @@ static void network_of_the_name_is_used_as_it_is(void **state)
 			    "--image=img | --ip=10.9.0.3 | --run-dir=/s/nodes/c-worker");
 }
 
+/* CN-292: without a network to be made its name cannot tell two apart who create the same cluster. */
+static void first_name_decides_where_a_network_is_left(void **state)
+{
+	struct plan_rig *rig = *state;
+	cleanup_with(plan) struct plan plan = { 0 };
+	const struct step *worker, *first;
+	struct err err;
+
+	assert_int_equal(network_list_add(&rig->found.networks, "c", "10.9.0.0/16", "c", &err), 0);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
+	worker = plan_find(&plan, "create/c-worker");
+	first = plan_find(&plan, "create/c-control-plane");
+	assert_true(strv_has(&worker->after, "create/c-control-plane"));
+	assert_false(strv_has(&first->after, "create/c-worker"));
+	assert_false(strv_has(&first->after, "create/c-control-plane"));
+	plan_release(&plan);
+	network_list_release(&rig->found.networks);
+	assert_int_equal(plan_rig_plan(rig, &plan, &err), 0);
+	worker = plan_find(&plan, "create/c-worker");
+	assert_false(strv_has(&worker->after, "create/c-control-plane"));
+}
+
 /* CN-050 */
 static void engines_own_network_has_no_addresses_of_ours(void **state)
 {
@@ -446,6 +468,7 @@ int main(void)
 		RIGGED(existing_cluster_is_a_conflict),
 		RIGGED(taken_names_are_conflicts),
 		RIGGED(network_of_the_name_is_used_as_it_is),
+		RIGGED(first_name_decides_where_a_network_is_left),
 		RIGGED(engines_own_network_has_no_addresses_of_ours),
 		RIGGED(state_directory_must_suit_sockets),
 		RIGGED(added_node_gets_the_lowest_free_index),

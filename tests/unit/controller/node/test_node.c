@@ -134,9 +134,26 @@ static void each_runs_all_at_once_and_collects_every_error(void **state)
 	assert_int_equal(node_each(&list, meet, NULL, errs), 0);
 }
 
+/* D7: an engine has to start a relay first; a socket is there or is not. */
+static void relays_are_given_more_time(void **state)
+{
+	cleanup_with(node) struct node *far = node_new("n", "c", NODE_WORKER, "docker", "");
+	cleanup_with(node) struct node *here = node_new("n", "c", NODE_WORKER, "docker", "/tmp");
+
+	(void)state;
+	strv_add(&far->relay, "relay");
+	strv_add(&here->relay, "relay");
+	assert_in_range(node_patience_ms(far, 2000), 10000, 30000);
+	assert_int_equal(node_patience_ms(far, 60000), 60000);
+	assert_int_equal(node_patience_ms(here, 2000), 2000);
+	here->channel = NODE_CHANNEL_RELAY;
+	assert_in_range(node_patience_ms(here, 2000), 10000, 30000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(relays_are_given_more_time),
 		cmocka_unit_test(new_node_has_empty_texts_not_null),
 		cmocka_unit_test(list_sorts_and_finds_by_name),
 		cmocka_unit_test(roles_and_states_have_names),
