@@ -3,6 +3,8 @@
 
 unit_c  := $(shell find tests/unit -name 'test_*.c' | sort)
 loop_c  := $(shell find tests/loop -name 'test_*.c' | sort)
+# A sanitizer has an allocator of its own.
+loop_c  := $(if $(SAN),$(filter-out %/test_starve.c,$(loop_c)),$(loop_c))
 e2e_c   := $(shell find tests/e2e -name 'test_*.c' | sort)
 bench_c := $(shell find tests/bench -name 'bench_*.c' | sort)
 
@@ -31,6 +33,11 @@ $(BUILD)/tests/unit/shared/%: $(BUILD)/tests/unit/shared/%.o $(support_a) $(shar
 	$(test_ld) $(shared_a) $(SHARED_LIBS) $(TEST_LIBS)
 $(loop_bin) $(e2e_bin) $(bench_bin): $(BUILD)/%: $(BUILD)/%.o $(controller_a) $(support_a) $(shared_a)
 	$(test_ld) $(controller_a) $(shared_a) $(CONTROLLER_LIBS) $(TEST_LIBS)
+
+# An agent whose memory a test refuses.
+$(BUILD)/berthd-starved: $(BUILD)/agent/main.o $(BUILD)/tests/starve/starve.o $(agent_a) $(shared_a)
+	$(call say,LD)$(CC) $(ldflags) -o $@ $^ $(AGENT_LIBS)
+$(BUILD)/tests/loop/test_starve: | $(BUILD)/berthd-starved
 
 # The same tests under the sanitizers, in a build folder of their own.
 san_make = $(MAKE) --no-print-directory SAN=address,undefined DEVELOPER=$(DEVELOPER)

@@ -1,11 +1,13 @@
 #include "agent/runtime/fake_state.h"
 
+#include "shared/base/deadline.h"
 #include "shared/base/parse.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 #define MAX_WORDS 256
@@ -437,4 +439,26 @@ void fake_state_release(struct fake_state *s)
 	if (s->dir_fd >= 0)
 		close(s->dir_fd);
 	*s = (struct fake_state){ .dir_fd = -1, .log_fd = -1 };
+}
+
+void fake_make_id(char ret[FAKE_ID_LEN + 1])
+{
+	uint8_t bytes[FAKE_ID_LEN / 2] = { 0 };
+
+	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
+		memcpy(bytes, &(int64_t){ clock_wall_ns() }, sizeof(int64_t));
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void fake_line_now(struct text *line)
+{
+	text_addf(line, " %lld", (long long)clock_wall_ns());
+}
+
+void fake_line_begin(struct text *line, const char *verb, const char *id)
+{
+	text_add(line, verb);
+	fake_line_word(line, id);
+	fake_line_now(line);
 }

@@ -82,6 +82,14 @@ void fake_line_word(struct text *line, const char *word);
 /* Adds every pair as " l:KEY=VALUE" or " a:KEY=VALUE". */
 void fake_line_pairs(struct text *line, char kind, const struct kv_list *pairs);
 
+/* Adds " AT" of now; "VERB ID AT". */
+void fake_line_now(struct text *line);
+void fake_line_begin(struct text *line, const char *verb, const char *id);
+
+#define FAKE_ID_LEN 64
+/* A fresh id of that many digits. */
+void fake_make_id(char ret[FAKE_ID_LEN + 1]);
+
 /* Borrowed until the next refresh or append; NULL when there is none. */
 struct fake_sandbox *fake_find_sandbox(struct fake_state *s, const char *id);
 struct fake_container *fake_find_container(struct fake_state *s, const char *id);

@@ -25,9 +25,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
-
-#define ID_LEN 64
 
 static void call_free(struct fake_call *call)
 {
@@ -160,28 +157,6 @@ static void settle_with_id(struct fake_call *call, struct text *line, const char
 	settle(call, 0);
 }
 
-static void make_id(char ret[ID_LEN + 1])
-{
-	uint8_t bytes[ID_LEN / 2] = { 0 };
-
-	if (getrandom(bytes, sizeof(bytes), 0) != sizeof(bytes))
-		memcpy(bytes, &(int64_t){ clock_wall_ns() }, sizeof(int64_t));
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
-}
-
-static void add_now(struct text *line)
-{
-	text_addf(line, " %lld", (long long)clock_wall_ns());
-}
-
-static void simple_line(struct text *line, const char *verb, const char *id)
-{
-	text_add(line, verb);
-	fake_line_word(line, id);
-	add_now(line);
-}
-
 static void fake_get_info(struct runtime *rt, struct deadline by, runtime_info_fn *done, void *arg)
 {
 	struct fake_call *call = begin(rt, "get-info", by, reply_to_info(done, arg));
@@ -224,7 +199,7 @@ static void fake_run_sandbox(struct runtime *rt, const struct sandbox_request *r
 {
 	struct fake_call *call = begin(rt, "run-sandbox", by, reply_to_id(done, arg));
 	struct text line = { 0 };
-	char id[ID_LEN + 1];
+	char id[FAKE_ID_LEN + 1];
 
 	if (!call)
 		return;
@@ -235,11 +210,11 @@ static void fake_run_sandbox(struct runtime *rt, const struct sandbox_request *r
 			return settle_failed(call, ERR_ALREADY_EXISTS, "that attempt has a sandbox",
 					     old->id);
 	}
-	make_id(id);
+	fake_make_id(id);
 	text_add(&line, "run-sandbox");
 	fake_line_word(&line, req->uid);
 	text_addf(&line, " %u %s", req->attempt, id);
-	add_now(&line);
+	fake_line_now(&line);
 	fake_line_word(&line, req->name);
 	fake_line_word(&line, req->namespace);
 	text_addf(&line, " %d", req->namespaces.host_network);
@@ -260,7 +235,7 @@ static void fake_stop_sandbox(struct runtime *rt, const char *id, struct deadlin
 	sandbox = fake_find_sandbox(&call->fake->state, id);
 	if (!sandbox || !sandbox->ready)
 		return settle(call, 0);
-	simple_line(&line, "stop-sandbox", id);
+	fake_line_begin(&line, "stop-sandbox", id);
 	settle_with(call, &line);
 }
 
@@ -274,7 +249,7 @@ static void fake_remove_sandbox(struct runtime *rt, const char *id, struct deadl
 		return;
 	if (!fake_find_sandbox(&call->fake->state, id))
 		return settle(call, 0);
-	simple_line(&line, "remove-sandbox", id);
+	fake_line_begin(&line, "remove-sandbox", id);
 	settle_with(call, &line);
 }
 
@@ -338,7 +313,7 @@ static void fake_create_container(struct runtime *rt, const char *sandbox_id,
 {
 	struct fake_call *call = begin(rt, "create-container", by, reply_to_id(done, arg));
 	struct text line = { 0 };
-	char id[ID_LEN + 1];
+	char id[FAKE_ID_LEN + 1];
 	enum err_code refusal;
 	const char *what;
 
@@ -347,12 +322,12 @@ static void fake_create_container(struct runtime *rt, const char *sandbox_id,
 	refusal = create_refusal(&call->fake->state, sandbox_id, req, &what);
 	if (refusal)
 		return settle_failed(call, refusal, what, req->name);
-	make_id(id);
+	fake_make_id(id);
 	text_add(&line, "create-container");
 	fake_line_word(&line, sandbox->uid);
 	fake_line_word(&line, req->name);
 	text_addf(&line, " %u %s", req->attempt, id);
-	add_now(&line);
+	fake_line_now(&line);
 	fake_line_word(&line, sandbox_id);
 	fake_line_word(&line, req->image);
 	fake_line_pairs(&line, 'l', &req->labels);
@@ -378,7 +353,7 @@ static void fake_start_container(struct runtime *rt, const char *id, struct dead
 		return settle_failed(call, ERR_UNKNOWN, "no such program in image", c->image);
 	if (strstr(c->image, "hang"))
 		return settle(call, INT64_MAX);
-	simple_line(&line, "start", id);
+	fake_line_begin(&line, "start", id);
 	settle_with(call, &line);
 }
 
@@ -393,7 +368,7 @@ static int finish_slow_stop(struct fake_call *call, struct err *err)
 	text_add(&line, "exit");
 	fake_line_word(&line, call->text);
 	text_add(&line, " 137");
-	add_now(&line);
+	fake_line_now(&line);
 	result = fake_state_append(&call->fake->state, &line, err);
 	text_release(&line);
 	return result;
@@ -426,7 +401,7 @@ static void fake_stop_container(struct runtime *rt, const char *id, int64_t grac
 	text_add(&line, "stop");
 	fake_line_word(&line, id);
 	text_addf(&line, " %lld", (long long)grace_s);
-	add_now(&line);
+	fake_line_now(&line);
 	fake_state_append(&call->fake->state, &line, &call->err);
 	text_release(&line);
 	call->text = strdup(id);
@@ -453,7 +428,7 @@ static void set_paused(struct runtime *rt, const char *verb, const char *id, str
 		return settle_failed(call, ERR_INTERNAL, "cannot be paused", id);
 	if (c->paused == (strcmp(verb, "pause") == 0))
 		return settle(call, 0);
-	simple_line(&line, verb, id);
+	fake_line_begin(&line, verb, id);
 	settle_with(call, &line);
 }
 
@@ -494,7 +469,7 @@ static void fake_remove_container(struct runtime *rt, const char *id, struct dea
 		return settle(call, 0);
 	if (c->state == RUNTIME_RUNNING)
 		return settle_failed(call, ERR_FAILED_PRECONDITION, "still runs", id);
-	simple_line(&line, "remove", id);
+	fake_line_begin(&line, "remove", id);
 	settle_with(call, &line);
 }
 
@@ -521,7 +496,7 @@ static void fake_pull_image(struct runtime *rt, const char *image, struct deadli
 		return;
 	if (strstr(image, "missing"))
 		return settle_failed(call, ERR_NOT_FOUND, "no image", image);
-	simple_line(&line, "pull", image);
+	fake_line_begin(&line, "pull", image);
 	settle_with_id(call, &line, image);
 }
 
@@ -544,7 +519,7 @@ static void fake_remove_image(struct runtime *rt, const char *image, struct dead
 		return;
 	if (!strv_has(&call->fake->state.pulled, image))
 		return settle(call, 0);
-	simple_line(&line, "remove-image", image);
+	fake_line_begin(&line, "remove-image", image);
 	settle_with(call, &line);
 }
 

@@ -267,7 +267,7 @@ static int check_cluster(const struct agent *agent, const char *cluster, struct 
 		"this node belongs to cluster '%s', the call is for one of '%.80s'",
 		agent->config.cluster, cluster);
 	return err_explain(err, "WRONG_CLUSTER",
-			   "See with 'berth get nodes' what has become of the node.");
+			   "see with 'berth get nodes' what has become of the node");
 }
 
 /* A call of 'target' that does not run yet, but is counted. */
@@ -335,7 +335,7 @@ static int outcome_unknown(const char *method, struct err *err)
 	err_set(err, ERR_ABORTED, 0,
 		"the agent was restarted during %.80s; whether it was done is unknown", method);
 	return err_explain(err, "OUTCOME_UNKNOWN",
-			   "Look at the node's state before you repeat the command.");
+			   "look at the node's state before you repeat the command");
 }
 
 /* A request that was seen before joins the running call or gets the same reply. */
@@ -375,7 +375,7 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 	if (busy) {
 		err_set(&err, ERR_RESOURCE_EXHAUSTED, 0, "the agent is busy with %zu calls",
 			server->in_flight);
-		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
+		err_explain(&err, "AGENT_BUSY", "try again in a moment");
 		refuse(server, w, req->call_id.data, req->call_id.len, &err);
 	} else if (check_envelope(req, &err) < 0 ||
 		   check_cluster(server->agent, req->cluster, &err) < 0 ||

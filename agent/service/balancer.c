@@ -1,6 +1,7 @@
 /*
  * LoadBalancers: the new configuration stands beside the old one until haproxy has found nothing wrong
- * with it, then takes its name.
+ * with it, then takes its name. A third file says that haproxy has not been told of it yet: one that a
+ * killed agent leaves behind makes the next call tell.
  */
 #include "agent/agent.h"
 #include "agent/pods/helper.h"
@@ -21,6 +22,7 @@ struct set_call {
 	void *call;
 	char *path;
 	char *fresh; /* path of the new configuration, not yet in place */
+	char *untold;
 	bool changed;
 };
 
@@ -32,6 +34,7 @@ static void set_free(struct set_call *set)
 		unlink(set->fresh);
 	free(set->path);
 	free(set->fresh);
+	free(set->untold);
 	free(set);
 }
 
@@ -47,6 +50,7 @@ static void on_reloaded(void *arg, const struct unit_outcome *outcome, const str
 		call_fail(set->call, err);
 		return;
 	}
+	unlink(set->untold);
 	rep.changed = set->changed;
 	set->reply(&rep, set->call);
 }
@@ -57,12 +61,19 @@ static void reload(struct set_call *set, enum unit_action action)
 		  on_reloaded, set);
 }
 
+static bool note_untold(const struct set_call *set)
+{
+	int fd = open(set->untold, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	return fd >= 0 && close(fd) == 0;
+}
+
 static void on_checked(void *arg, const struct err *failed)
 {
 	struct set_call *set = arg;
 	struct err err;
 
-	if (!failed && rename(set->fresh, set->path) == 0) {
+	if (!failed && note_untold(set) && rename(set->fresh, set->path) == 0) {
 		set->changed = true;
 		call_note(set->call, "the balancer has a new configuration");
 		reload(set, UNIT_RELOAD);
@@ -120,7 +131,8 @@ static struct set_call *set_new(const char *dir, Berth__Node__V1__BalancerSetRep
 	set->call = call;
 	set->path = text_format("%s/haproxy.cfg", dir);
 	set->fresh = text_format("%s/haproxy.cfg.new", dir);
-	return set->path && set->fresh ? TAKE(set) : NULL;
+	set->untold = text_format("%s/haproxy.cfg.untold", dir);
+	return set->path && set->fresh && set->untold ? TAKE(set) : NULL;
 }
 
 /* Takes 'set' over once it has succeeded. */
@@ -130,7 +142,7 @@ static int begin(struct set_call *set, const struct text *config, struct err *er
 	const char *const check[] = { "haproxy", "-c", "-q", "-f", set->fresh, NULL };
 
 	if (is_so_already(set->path, config)) {
-		reload(set, UNIT_START);
+		reload(set, access(set->untold, F_OK) == 0 ? UNIT_RELOAD : UNIT_START);
 		return 0;
 	}
 	if (write_fresh(set->fresh, config, err) < 0)

@@ -397,9 +397,15 @@ static char *default_dir(const struct invocation *inv)
 
 static int make_dir(const char *dir, struct err *err)
 {
-	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+	struct stat st;
+
+	if (mkdir(dir, 0700) == 0)
 		return 0;
-	return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot make '%s'", dir);
+	if (errno != EEXIST)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot make '%s'", dir);
+	if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return err_set(err, ERR_ALREADY_EXISTS, 0, "'%s' is there and no directory", dir);
 }
 
 static void line(struct json_object *row, struct text *text)

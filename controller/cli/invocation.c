@@ -93,7 +93,14 @@ static char *absolute(char *path)
 
 static const char *wanted_provider(const struct invocation *inv)
 {
+	if (inv->provider_name)
+		return inv->provider_name;
 	return inv->opt->provider ? inv->opt->provider : env("BERTH_PROVIDER");
+}
+
+bool invocation_has_provider(const struct invocation *inv)
+{
+	return wanted_provider(inv) != NULL;
 }
 
 const char *invocation_state_dir(struct invocation *inv, struct err *err)
@@ -126,6 +133,19 @@ int invocation_provider(struct invocation *inv, struct provider **ret_provider, 
 	}
 	*ret_provider = inv->provider;
 	return 0;
+}
+
+int invocation_use_provider(struct invocation *inv, const char *name, struct err *err)
+{
+	struct provider *provider;
+
+	provider_close(inv->provider);
+	free(inv->state_dir);
+	free(inv->address);
+	inv->provider = NULL;
+	inv->state_dir = inv->address = NULL;
+	inv->provider_name = name;
+	return invocation_provider(inv, &provider, err);
 }
 
 int invocation_cluster_ctx(struct invocation *inv, const char *name, struct cluster_ctx *ret_ctx,

@@ -163,7 +163,7 @@ static int not_there(const struct tls_way *way, int sys, struct err *err)
 	err_set(err, ERR_UNAVAILABLE, sys, "the agent does not answer at %s port %d", way->host,
 		way->port);
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 static int connect_tcp(struct tls_link *link, int stop_fd, struct deadline by, struct err *err)
@@ -221,7 +221,7 @@ static int explain(const struct tls_link *link, struct err *err)
 	if (link->broken_sys)
 		return not_there(link->way, link->broken_sys, err);
 	err_set(err, ERR_UNAVAILABLE, 0, "the node is there, its agent does not answer");
-	return err_explain(err, "AGENT_NOT_ANSWERING", "It may be just starting: try again.");
+	return err_explain(err, "AGENT_NOT_ANSWERING", "it may be just starting: try again");
 }
 
 /* What OpenSSL waits for, as poll's events; 0: it does not. */

@@ -336,6 +336,15 @@ static int take_lock(const struct cluster_ctx *ctx, struct store_lock *lock, str
 	return strcmp(err->reason, "CLUSTER_BUSY") == 0 ? -1 : 0;
 }
 
+void wait_until_settled(const struct cluster_ctx *ctx)
+{
+	struct store_lock lock;
+	struct err ignored; /* who holds it, cluster_apply() tells */
+
+	if (take_lock(ctx, &lock, &ignored) == 0)
+		store_lock_release(&lock);
+}
+
 int cluster_apply(const struct cluster_ctx *ctx, const struct plan *plan, bool undo,
 		  struct err *err)
 {

@@ -57,6 +57,10 @@ int run_engine_step(struct run *run, const struct step *step, struct err *err);
  * make would show up after the last look. At most 'by' and 20 seconds. Only where there is /proc. */
 void wait_for_orphans(const char *cluster, struct deadline by);
 
+/* The same for one who is about to look at the cluster, when its last change was cut short: a plan that is made
+ * before such calls have ended does not know what they make. No lock is held afterwards. */
+void wait_until_settled(const struct cluster_ctx *ctx);
+
 /* Tells the progress. Safe from any thread. */
 void run_tell(struct run *run, enum progress_kind kind, const struct step *step, int64_t millis,
 	      const char *text);

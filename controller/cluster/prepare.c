@@ -1,3 +1,4 @@
+#include "controller/cluster/apply.h"
 #include "controller/cluster/cluster.h"
 #include "controller/cluster/engine_check.h"
 #include "controller/cluster/ports.h"
@@ -147,6 +148,8 @@ static int prepare(struct attempt *a, struct ported_config *ret_ported, struct p
 	struct cluster_found found;
 	int rc;
 
+	if (!a->for_show)
+		wait_until_settled(a->ctx);
 	if (cluster_find(a->ctx, a->for_show, &found, err) < 0)
 		return -1;
 	rc = settle_and_plan(a, &found, ret_ported, ret_plan, err);

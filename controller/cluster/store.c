@@ -182,9 +182,12 @@ int store_node_delete(const char *state_dir, const char *node, struct err *err)
 	if (!name_is_valid(node, 63))
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is not the name of a node",
 			       node);
+	/* Last what remembers it: whoever is killed here is followed by one who finds it. */
+	if (file_remove_tree(run_dir, err) < 0)
+		return -1;
 	if (unlink(path) < 0 && errno != ENOENT && errno != ENOTDIR)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot remove '%s'", path);
-	return file_remove_tree(run_dir, err);
+	return 0;
 }
 
 static bool is_of_cluster(const char *state_dir, const char *name, const char *cluster,

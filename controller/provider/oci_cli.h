@@ -26,10 +26,12 @@ struct oci_flavour {
 	const char *
 		var_volume; /* the word that puts a volume on /var: filled from the image, gone with
 				  * its container, and never somebody's old one (CN-038) */
-	const char *mtu_option;     /* of a bridge: "mtu" */
-	const char *all_gpus;       /* the word for every GPU of NVIDIA's (CN-019) */
-	const char *stop_time;      /* what stands before stop's seconds */
-	bool digest_without_tag;    /* see oci_image_name() */
+	const char *mtu_option; /* of a bridge: "mtu" */
+	const char *all_gpus;   /* the word for every GPU of NVIDIA's (CN-019) */
+	const char *stop_time;  /* what stands before stop's seconds */
+	const char *
+		writable_cgroups; /* of v2, for who is not privileged; NULL: it has no word for it */
+	bool digest_without_tag;  /* see oci_image_name() */
 	bool image_check_is_silent; /* its "no" has no words, only an exit code */
 
 	const char *const *image_check; /* the words before the image */

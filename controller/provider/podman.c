@@ -74,6 +74,7 @@ static const struct oci_flavour flavour = {
 	.mtu_option = "mtu",
 	.all_gpus = "--device=nvidia.com/gpu=all",
 	.stop_time = "--time=",
+	.writable_cgroups = "--security-opt=unmask=/sys/fs/cgroup",
 	.digest_without_tag = true,
 	.image_check_is_silent = true,
 	.image_check = image_check,

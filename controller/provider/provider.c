@@ -133,14 +133,14 @@ void provider_set_interrupt(struct provider *provider, const struct interrupt *i
 	provider->interrupt = interrupt;
 }
 
-void provider_set_memory(struct provider *provider, const char *dir)
-{
-	provider->memory = dir;
-}
-
 bool provider_is_remote(const struct provider *provider)
 {
 	return provider->engine.remote;
+}
+
+void provider_set_memory(struct provider *provider, const char *dir)
+{
+	provider->memory = dir;
 }
 
 bool provider_has_agents(const struct provider *provider)

@@ -4,7 +4,8 @@
  * line's end; and what is asked for by lines or since a time is the end of that, from the beginning of a
  * line. A record of the kernel's log, too, is a line or nothing.
  *
- * Input: how many lines, since when, then two files, each a length of two bytes and its bytes.
+ * Input: how many lines, since when, then two files, each a length of two bytes and its bytes. A third is the
+ * log of the next run; then all of this is about the run before it, by whatever name the container goes.
  */
 #include "agent/streams/logs.h"
 #include "agent/streams/logs_kmsg.h"
@@ -52,12 +53,14 @@ static void on_read(void *arg, const struct stream_read *read, const struct err 
 }
 
 /* Everything the session says for that range. Caller releases the text. */
-static struct text read_log(struct streams *streams, sd_event *loop, const struct logs_range *range)
+static struct text read_log(struct streams *streams, sd_event *loop, const struct logs_range *range,
+			    bool previous)
 {
 	struct container_logs_spec spec = { .root = fuzz_dir(),
 					    .namespace = "default",
 					    .pod = "web",
-					    .container = "main",
+					    .container = previous ? "" : "main",
+					    .previous = previous,
 					    .range = *range };
 	struct output out = { 0 };
 	struct stream *stream;
@@ -94,10 +97,22 @@ static size_t count_lines(const char *text, size_t len)
 	return lines;
 }
 
-static void look_at(struct streams *streams, sd_event *loop, const struct logs_range *range,
-		    const struct text *whole)
+/* All of it, and nothing else. */
+static void look_at_all(struct streams *streams, sd_event *loop, bool previous,
+			const struct text *whole)
 {
-	struct text part = read_log(streams, loop, range);
+	const struct logs_range all = { .tail_lines = -1 };
+	struct text seen = read_log(streams, loop, &all, previous);
+
+	PROMISE(seen.len == whole->len);
+	PROMISE(seen.len == 0 || memcmp(seen.data, whole->data, seen.len) == 0);
+	text_release(&seen);
+}
+
+static void look_at(struct streams *streams, sd_event *loop, const struct logs_range *range,
+		    bool previous, const struct text *whole)
+{
+	struct text part = read_log(streams, loop, range, previous);
 	size_t skipped = whole->len - part.len;
 
 	PROMISE(part.len <= whole->len);
@@ -122,38 +137,44 @@ static void look_at_record(const uint8_t *bytes, size_t len)
 	PROMISE(have == 0 || (line[have - 1] == '\n' && strlen(line) == have));
 }
 
+static void take_file(struct input *in, const char *path, struct text *whole)
+{
+	size_t len;
+	const uint8_t *at = input_bytes(in, input_word(in), &len);
+
+	add_file(whole, at, len);
+	look_at_record(at, len);
+	fuzz_dir_write(path, at, len);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct input in = { bytes, len };
-	struct logs_range all = { .tail_lines = -1 }, range = { .tail_lines = input_byte(&in) };
+	struct logs_range range = { .tail_lines = input_byte(&in) };
 	uint8_t since = input_byte(&in);
-	cleanup_with(text) struct text whole = { 0 };
+	cleanup_with(text) struct text whole = { 0 }, next = { 0 };
 	struct streams *streams;
-	struct text seen;
+	bool previous;
 	sd_event *loop;
 	struct err err;
 
 	if (range.tail_lines == 255)
 		range.tail_lines = -1;
 	range.since_ns = since ? BASE_NS + since * INT64_C(1000000000) : 0;
-	for (int i = 0; i < 2; i++) {
-		size_t size;
-		const uint8_t *at = input_bytes(&in, input_word(&in), &size);
-
-		add_file(&whole, at, size);
-		look_at_record(at, size);
-		fuzz_dir_write(i ? "default_web_u1/main/0.log"
-				 : "default_web_u1/main/0.log.20260101-000000",
-			       at, size);
-	}
+	take_file(&in, "default_web_u1/main/0.log.20260101-000000", &whole);
+	take_file(&in, "default_web_u1/main/0.log", &whole);
+	previous = in.left > 0;
+	if (previous)
+		take_file(&in, "default_web_u1/main/1.log", &next);
 	PROMISE(sd_event_new(&loop) >= 0);
 	PROMISE(streams_open(loop, &streams, &err) == 0);
-	seen = read_log(streams, loop, &all);
-	PROMISE(seen.len == whole.len);
-	PROMISE(seen.len == 0 || memcmp(seen.data, whole.data, seen.len) == 0);
-	text_release(&seen);
-	look_at(streams, loop, &range, &whole);
+	if (previous)
+		look_at_all(streams, loop, false, &next);
+	look_at_all(streams, loop, previous, &whole);
+	look_at(streams, loop, &range, previous, &whole);
 	streams_close(streams);
 	sd_event_unref(loop);
+	if (previous)
+		fuzz_dir_clear();
 	return 0;
 }

@@ -291,6 +291,11 @@ def archives():
     save("tar", "links", archive(("l", tarfile.SYMTYPE, "/etc"), ("l/f", tarfile.REGTYPE, "")))
     save("tar", "hard", archive(("f", tarfile.REGTYPE, ""), ("g", tarfile.LNKTYPE, "f")))
     save("tar", "dots", archive(("../x", tarfile.REGTYPE, ""), ("/etc/x", tarfile.REGTYPE, "")))
+    links = (("l", tarfile.SYMTYPE, ".."), ("l/f", tarfile.REGTYPE, ""), ("l", tarfile.DIRTYPE, ""))
+    save("tar", "again", archive(*links))
+    save("tar", "hard-odd", archive(("g", tarfile.LNKTYPE, "none"), ("h", tarfile.LNKTYPE, "../f")))
+    save("tar", "file", archive(("f", tarfile.REGTYPE, "")))
+    save("tar", "more", archive(("f", tarfile.REGTYPE, "")) + b"more" * 200)
     save("tar", "long", archive(("n" * 150, tarfile.REGTYPE, ""), ("fifo", tarfile.FIFOTYPE, "")))
 
 
@@ -435,6 +440,7 @@ def logs():
     for tail, since in ((255, 0), (2, 0), (0, 0), (255, 3), (9, 2), (1, 200)):
         save("logs", "tail-%d-since-%d" % (tail, since), bytes([tail, since]) + sized(old, new))
     save("logs", "cut", bytes([255, 2]) + sized(old[:-5], new[:-1]))
+    save("logs", "previous", bytes([3, 2]) + sized(old, new, line(9, "next")))
     save("logs", "empty", bytes([3, 4]) + sized(b"", b"\n\n\n"))
     save("logs", "long", bytes([1, 4]) + sized(line(2, "x" * 500) * 20, line(6, "y" * 3000)))
     save("logs", "kernel", bytes([0, 0]) + sized(b"6,1,2000,-;text\n SUBSYSTEM=x\n", b"128,2,3,c;y"))

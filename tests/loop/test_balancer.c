@@ -45,7 +45,8 @@ static int open_with(void **state, const char *role)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	cleanup_free char *path = NULL, *words = text_format("BERTH_ROLE=%s", role);
-	const char *env[] = { NULL, words, NULL };
+	cleanup_free char *effects = NULL;
+	const char *env[] = { NULL, words, NULL, NULL };
 	const char *const args[] = { "--runtime", "none:-", NULL };
 
 	assert_non_null(rig);
@@ -53,7 +54,9 @@ static int open_with(void **state, const char *role)
 	assert_non_null(mkdtemp(rig->bin));
 	set_verdict(rig, 0);
 	path = text_format("PATH=%s:%s", rig->bin, getenv("PATH"));
+	effects = text_format("BERTH_FAKE_EFFECTS=%s/effects", rig->bin);
 	env[0] = path;
+	env[2] = effects;
 	agent_process_start_with(&rig->agent, args, env);
 	rig->client = agent_process_client(&rig->agent);
 	*state = rig;
@@ -73,11 +76,11 @@ static int set_up_worker(void **state)
 static int tear_down(void **state)
 {
 	struct rig *rig = *state;
-	static const char *const files[] = { "haproxy", "asked" };
+	static const char *const files[] = { "haproxy", "asked", "effects" };
 
 	client_close(rig->client);
 	agent_process_discard(&rig->agent);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		cleanup_free char *path = text_format("%s/%s", rig->bin, files[i]);
 
 		unlink(path);
@@ -176,6 +179,40 @@ static void the_same_again_changes_nothing(void **state)
 	assert_int_equal(set(rig, "10.0.0.1", &err), 0);
 }
 
+static unsigned reloads(const struct rig *rig)
+{
+	cleanup_free char *path = text_format("%s/effects", rig->bin);
+	unsigned count = 0;
+	char line[128];
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		count += strcmp(line, "reload haproxy.service\n") == 0;
+	if (file)
+		fclose(file);
+	return count;
+}
+
+/* CN-263, F1: what an agent leaves that was killed between the file's new name and the reload */
+static void a_configuration_haproxy_was_not_told_of_is_told_next_time(void **state)
+{
+	struct rig *rig = *state;
+	cleanup_free char *path = text_format("%s/haproxy.cfg.untold", rig->agent.state_dir);
+	struct err err;
+	FILE *file;
+
+	assert_int_equal(set(rig, "10.0.0.1", &err), 1);
+	assert_int_equal(reloads(rig), 1);
+	assert_int_equal(access(path, F_OK), -1);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(set(rig, "10.0.0.1", &err), 0);
+	assert_int_equal(reloads(rig), 2);
+	assert_int_equal(set(rig, "10.0.0.1", &err), 0);
+	assert_int_equal(reloads(rig), 2);
+}
+
 static void a_refused_configuration_leaves_the_old_one(void **state)
 {
 	struct rig *rig = *state;
@@ -247,6 +284,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_new_configuration_is_checked_and_reloaded),
 		T(the_same_again_changes_nothing),
+		T(a_configuration_haproxy_was_not_told_of_is_told_next_time),
 		T(a_refused_configuration_leaves_the_old_one),
 		cmocka_unit_test_setup_teardown(other_nodes_are_no_balancers, set_up_worker,
 						tear_down),

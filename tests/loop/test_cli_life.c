@@ -162,6 +162,9 @@ static void a_bundle_holds_what_can_be_had(void **state)
 	free(read_file(dir, "loop-w1/units.json"));
 	free(read_file(dir, "loop-w1/containers.json"));
 	free(read_file(dir, "berth-version.txt"));
+	snprintf(dir, sizeof(dir), "%s/bundle/errors.txt", rig->dir);
+	cli_expect(4, "", "errors.txt' is there and no directory", "export", "logs", dir, "--name",
+		   "loop", NULL);
 }
 
 /* <state>/logs/default_web_<uid>/c/0.log, as the runtime writes it: where the agent has its pod. */

@@ -148,8 +148,8 @@ static void what_cannot_be_copied_is_told(void **state)
 		   NULL);
 	cli_expect(3, "", "there is no directory", "cp", at(rig, "one"), on_node(rig, "no/x"),
 		   NULL);
-	cli_expect(3, "", "there is no directory", "cp", on_node(rig, "one"), at(rig, "no/x"),
-		   NULL);
+	cli_expect(3, "", "berth: there is no directory", "cp", on_node(rig, "one"),
+		   at(rig, "no/x"), NULL);
 	cli_expect(3, "", "there is no directory", "cp", at(rig, "one"), on_node(rig, "no/"), NULL);
 	cli_expect(2, "", "is on a node", "cp", at(rig, "one"), at(rig, "two"), NULL);
 	cli_expect(2, "", "begins with a slash", "cp", at(rig, "one"), NODE ":two", NULL);

@@ -74,6 +74,18 @@ struct killer {
 	unsigned kills;
 };
 
+/* However slow the machine is, a life has time for something; but now and then it ends at the start. */
+static void let_live(unsigned *seed)
+{
+	int fd = -1;
+
+	while (rand_r(seed) % 8 && (fd = frames_try_open(agent.socket)) < 0)
+		poll(NULL, 0, 1);
+	if (fd >= 0)
+		close(fd);
+	poll(NULL, 0, LIFE_MS + rand_r(seed) % (2 * LIFE_MS));
+}
+
 /* Short lives: a few calls each, and the end comes at any moment of one. */
 static void *kill_again_and_again(void *arg)
 {
@@ -81,7 +93,7 @@ static void *kill_again_and_again(void *arg)
 	unsigned seed = 1;
 
 	while (!atomic_load(&killer->stop)) {
-		poll(NULL, 0, LIFE_MS + rand_r(&seed) % (2 * LIFE_MS));
+		let_live(&seed);
 		agent_process_kill(&agent);
 		agent_process_respawn(&agent);
 		killer->kills++;

@@ -24,12 +24,15 @@
 #include <sys/random.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CASES_MAX 32
 #define WAIT_MS   30000
 /* Connections at a time; a bridge has 16. */
 #define BURST 12
+/* Calls that share a connection. */
+#define TOGETHER 4
 
 /* What has become of a case in a round. */
 struct fate {
@@ -108,6 +111,56 @@ void once_script(const struct once_rig *rig, const char *name, const char *text)
 	assert_true(fprintf(f, "#!/bin/sh\n%s\n", text) > 0);
 	assert_int_equal(fclose(f), 0);
 	assert_int_equal(chmod(path, 0755), 0);
+}
+
+/* A name of its own for each round; some live at a time. */
+char *once_tag(const char *what, unsigned round)
+{
+	static char tags[16][64];
+	static size_t next;
+	char *name = tags[next++ % ARRAY_LEN(tags)];
+
+	snprintf(name, sizeof(tags[0]), "%s-%u", what, round);
+	return name;
+}
+
+/* A path of the rig's with such a name. */
+char *once_path(const struct once_rig *rig, const char *what, unsigned round)
+{
+	static char paths[8][160];
+	static size_t next;
+	char *path = paths[next++ % ARRAY_LEN(paths)];
+
+	snprintf(path, sizeof(paths[0]), "%s/%s-%u", rig->dir, what, round);
+	return path;
+}
+
+unsigned once_noted(struct once_rig *rig, const char *name, const char *what)
+{
+	const char *const words[] = { name, what, NULL };
+
+	return once_lines(rig->log, words);
+}
+
+const char *once_self(void)
+{
+	static char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	assert_true(len > 0);
+	path[len] = '\0';
+	return path;
+}
+
+void once_wait_line(const char *path, const char *first, const char *second)
+{
+	const char *const words[] = { first, second, NULL };
+	struct deadline by = deadline_in_ms(30000);
+
+	while (once_lines(path, words) == 0) {
+		assert_false(deadline_is_over(by));
+		poll(NULL, 0, 2);
+	}
 }
 
 /* --- the agent ------------------------------------------------------------------------------------ */
@@ -210,28 +263,38 @@ void once_stop(struct once_rig *rig)
 	rig->dir[0] = '\0';
 }
 
+/* --- calls ---------------------------------------------------------------------------------------- */
+
+/* Until somebody is there. */
+static int dial(struct once_rig *rig, const char *socket)
+{
+	struct deadline by = deadline_in_ms(WAIT_MS);
+	char line[512];
+	FILE *log;
+	int fd;
+
+	while ((fd = frames_try_open(socket)) < 0) {
+		if (!deadline_is_over(by)) {
+			poll(NULL, 0, 2);
+			continue;
+		}
+		log = fopen(rig->agent->log, "re");
+		while (log && fgets(line, sizeof(line), log))
+			print_message("berthd: %s", line);
+		fail_msg("nobody answers at '%s'; the agent %s", socket,
+			 waitpid(rig->agent->pid, NULL, WNOHANG) ? "has died" : "runs");
+	}
+	return fd;
+}
+
 static void kill_agent(struct once_rig *rig)
 {
 	agent_process_kill(rig->agent);
 	agent_process_respawn(rig->agent);
 	rig->life++;
 	rig->sessions = 0;
-}
-
-/* --- calls ---------------------------------------------------------------------------------------- */
-
-/* Until somebody is there. */
-static int dial(const char *socket)
-{
-	struct deadline by = deadline_in_ms(WAIT_MS);
-	int fd;
-
-	while ((fd = frames_try_open(socket)) < 0) {
-		if (deadline_is_over(by))
-			fail_msg("nobody answers at '%s'", socket);
-		poll(NULL, 0, 2);
-	}
-	return fd;
+	/* A bridge holds a connection that failed for some seconds, so none is made in vain. */
+	close(dial(rig, rig->agent->socket));
 }
 
 void once_request(struct once_rig *rig, const ProtobufCMessage *req)
@@ -253,7 +316,7 @@ struct frames_reply *once_call(struct once_rig *rig, const char *service, const 
 	uint8_t id[WIRE_CALL_ID_BYTES];
 	struct frames_reply *r;
 	char name[64];
-	int fd = dial(rig->agent->socket);
+	int fd = dial(rig, rig->agent->socket);
 
 	snprintf(name, sizeof(name), "berth.node.v1.%s", service);
 	assert_int_equal(getrandom(id, sizeof(id), 0), sizeof(id));
@@ -266,14 +329,19 @@ struct frames_reply *once_call(struct once_rig *rig, const char *service, const 
 	return r;
 }
 
-static int ask(struct once_rig *rig, struct fate *f)
+static void ask_on(struct once_rig *rig, struct fate *f, int fd, uint32_t request_id)
 {
-	int fd = dial(rig->socket);
-
-	frames_ask_packed(fd, 1, f->id, f->service, f->c->method, f->request, f->request_len,
-			  WAIT_MS);
+	frames_ask_packed(fd, request_id, f->id, f->service, f->c->method, f->request,
+			  f->request_len, WAIT_MS);
 	f->sends++;
 	rig->sends++;
+}
+
+static int ask(struct once_rig *rig, struct fate *f)
+{
+	int fd = dial(rig, rig->socket);
+
+	ask_on(rig, f, fd, 1);
 	return fd;
 }
 
@@ -307,25 +375,29 @@ static void keep_answer(struct once_rig *rig, struct fate *f, struct frames_repl
 	rig->sessions += c->opens && code_of(r) == ERR_OK;
 }
 
+/* Takes 'r' over; the first answer of a case, or the same again. False: it is none. */
+static bool take(struct once_rig *rig, struct fate *f, struct frames_reply *r)
+{
+	bool is_answer = r && !says_later(r);
+
+	if (is_answer && !f->answer) {
+		keep_answer(rig, f, r);
+		return true;
+	}
+	if (is_answer && (r->len != f->answer->len || memcmp(r->bytes, f->answer->bytes, r->len)))
+		fail_msg("%s.%s: another answer: %s", f->c->service, f->c->method,
+			 r->reply->status->message);
+	frames_free(r);
+	return is_answer;
+}
+
 /* The answer on 'fd', which is closed. False: there was none. */
 static bool take_answer(struct once_rig *rig, struct fate *f, int fd)
 {
 	struct frames_reply *r = frames_answer(fd, WAIT_MS);
 
 	close(fd);
-	if (r && !says_later(r)) {
-		if (!f->answer) {
-			keep_answer(rig, f, r);
-			return true;
-		}
-		if (r->len != f->answer->len || memcmp(r->bytes, f->answer->bytes, r->len) != 0)
-			fail_msg("%s.%s: another answer: %s", f->c->service, f->c->method,
-				 r->reply->status->message);
-		frames_free(r);
-		return true;
-	}
-	frames_free(r);
-	return false;
+	return take(rig, f, r);
 }
 
 /* --- a round -------------------------------------------------------------------------------------- */
@@ -435,7 +507,7 @@ static void settle(struct once_rig *rig, struct fate *f, unsigned round)
 	if (code_of(f->answer) != ERR_OK)
 		return;
 	lives = is_of_this_life(rig, f);
-	if (c->count && (lives || !c->live))
+	if (c->count && (lives || (!c->live && !c->fleeting)))
 		wait_done(rig, f, round);
 	if (c->opens && lives)
 		use_session(rig, f, round);
@@ -443,15 +515,22 @@ static void settle(struct once_rig *rig, struct fate *f, unsigned round)
 		c->undo(rig, c, round);
 }
 
-/* Again over a new connection; one in four does not wait for the answer. */
-static void send_again(struct once_rig *rig, struct fate *f)
+/* Each again, some at a time over a new connection; one in four does not wait for the answers. */
+static void send_again(struct once_rig *rig, struct fate *fates, size_t count)
 {
-	int fd = ask(rig, f);
+	struct frames_reply *r;
+	int fd = dial(rig, rig->socket);
 
-	if (dice(rig, 4) == 0)
-		close(fd);
-	else
-		take_answer(rig, f, fd);
+	for (size_t i = 0; i < count; i++)
+		ask_on(rig, &fates[i], fd, (uint32_t)i);
+	for (size_t i = dice(rig, 4) ? 0 : count; i < count; i++) {
+		r = frames_answer(fd, WAIT_MS);
+		if (!r || r->request_id >= count)
+			fail_msg("%s.%s or a call beside it: no answer", fates[0].c->service,
+				 fates[0].c->method);
+		take(rig, &fates[r->request_id], r);
+	}
+	close(fd);
 }
 
 static void check_count(struct once_rig *rig, const struct fate *f, unsigned round)
@@ -460,7 +539,7 @@ static void check_count(struct once_rig *rig, const struct fate *f, unsigned rou
 	bool done = code_of(f->answer) == ERR_OK;
 	unsigned seen = c->count ? count_of(rig, f, round) : done, least = done, most = 1;
 
-	if (c->live && !is_of_this_life(rig, f))
+	if ((c->live || c->fleeting) && !is_of_this_life(rig, f))
 		least = 0;
 	else if (c->per_life)
 		most += f->caught;
@@ -508,8 +587,8 @@ static void run_round(struct once_rig *rig, struct fate *fates, size_t count, un
 			check_sessions(rig);
 			burst(rig, fates, count, true);
 		}
-		for (size_t i = 0; i < count; i++)
-			send_again(rig, &fates[i]);
+		for (size_t i = 0; i < count; i += TOGETHER)
+			send_again(rig, &fates[i], count - i < TOGETHER ? count - i : TOGETHER);
 	}
 	/* The last word is waited for: what was sent before it has been dealt with. */
 	for (size_t i = 0; i < count; i++)
@@ -523,6 +602,7 @@ void once_run(struct once_rig *rig, const struct once_case *cases, size_t count,
 	      unsigned sends)
 {
 	struct fate fates[CASES_MAX] = { { 0 } };
+	unsigned rounds;
 	size_t used = 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -531,8 +611,9 @@ void once_run(struct once_rig *rig, const struct once_case *cases, size_t count,
 			fates[used++].c = &cases[i];
 	}
 	assert_true(used > 0);
-	for (unsigned round = 0; round < ONCE_ROUNDS; round++)
-		run_round(rig, fates, used, round, (sends + ONCE_ROUNDS - 1) / ONCE_ROUNDS);
+	rounds = sends / 8 + 1 < ONCE_ROUNDS ? sends / 8 + 1 : ONCE_ROUNDS;
+	for (unsigned round = 0; round < rounds; round++)
+		run_round(rig, fates, used, round, (sends + rounds - 1) / rounds);
 	for (size_t i = 0; i < used; i++) {
 		assert_true(fates[i].sends >= sends);
 		forget(&fates[i]);

@@ -9,7 +9,7 @@
 
 #include "shared/wire/methods.h"
 
-/* A side effect has a name of its own in every round. */
+/* At most; a side effect has a name of its own in every round. */
 #define ONCE_ROUNDS 8
 
 enum once_way { ONCE_IPC, ONCE_TLS, ONCE_RELAY };
@@ -53,6 +53,7 @@ struct once_case {
 	once_step_fn *use;
 	bool opens;    /* a session, of which there must be one */
 	bool live;     /* count() says what is there now, and ends with the agent */
+	bool fleeting; /* may not be seen any more once the agent has gone */
 	bool per_life; /* IDEMPOTENT: done again if the agent went before it had answered */
 	bool may_miss; /* after the agent was killed there may be nothing to do any more: NOT_FOUND */
 };
@@ -79,3 +80,12 @@ unsigned once_lines(const char *path, const char *const *words);
 void once_note(const char *path, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Makes a program of that name in 'bin'. */
 void once_script(const struct once_rig *rig, const char *name, const char *text);
+
+/* "WHAT-ROUND", and a path of the rig's with that name; some of each live at a time. */
+char *once_tag(const char *what, unsigned round);
+char *once_path(const struct once_rig *rig, const char *what, unsigned round);
+/* Lines of the rig's log with both words; and until there is one in 'path'. */
+unsigned once_noted(struct once_rig *rig, const char *name, const char *what);
+void once_wait_line(const char *path, const char *first, const char *second);
+/* Path of this program. */
+const char *once_self(void);

@@ -340,6 +340,45 @@ static void remote_engine_gets_nothing_of_this_host(void **state)
 	}
 }
 
+/* CN-260: a balancer is not privileged where its systemd can do without: it mounts, and has cgroups to write. */
+static void balancer_has_few_rights(void **state)
+{
+	static const struct {
+		const char *engine, *cgroup, *words;
+	} rows[] = {
+		{ "podman", "v1",
+		  " | --cap-add=SYS_ADMIN | --cgroupns=private | --tmpfs=/sys/fs/cgroup | " },
+		{ "podman", "v2",
+		  " | --cap-add=SYS_ADMIN | --cgroupns=private | "
+		  "--security-opt=unmask=/sys/fs/cgroup | " },
+		{ "docker", "v1",
+		  " | --cap-add=SYS_ADMIN | --cgroupns=private | --tmpfs=/sys/fs/cgroup | " },
+		/* docker before 28 gives writable ones of v2 to the privileged alone. */
+		{ "docker", "v2", " | --privileged | " },
+	};
+	struct engine_info info = whole_engine;
+	struct node_spec spec = worker();
+	char *all;
+
+	(void)state;
+	spec.role = NODE_LOAD_BALANCER;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool few = strstr(rows[i].words, "SYS_ADMIN") != NULL;
+
+		put(info.cgroup, sizeof(info.cgroup), rows[i].cgroup);
+		all = words(rows[i].engine, &control_plain_host, &info, &spec);
+		assert_non_null(strstr(all, rows[i].words));
+		assert_int_equal(strstr(all, "--privileged") == NULL, few);
+		assert_int_equal(strstr(all, "seccomp=unconfined") == NULL, few);
+		assert_null(strstr(all, "/lib/modules"));
+		free(all);
+	}
+	info.rootless = true;
+	all = words("podman", &control_plain_host, &info, &spec);
+	assert_non_null(strstr(all, " | --privileged | "));
+	free(all);
+}
+
 /* CN-005: podman takes one of both; a tag is not a registry's port. */
 static void podman_gets_a_digest_without_the_tag(void **state)
 {
@@ -395,6 +434,7 @@ int main(void)
 		cmocka_unit_test(nixos_keeps_its_modules_elsewhere),
 		cmocka_unit_test(remapped_users_are_mapped_back),
 		cmocka_unit_test(remote_engine_gets_nothing_of_this_host),
+		cmocka_unit_test(balancer_has_few_rights),
 		cmocka_unit_test(podman_gets_a_digest_without_the_tag),
 		cmocka_unit_test(unknown_kind_of_gpu_is_refused),
 	};
