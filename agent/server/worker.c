@@ -20,6 +20,9 @@
  * receiving again, the other takes the next request. */
 #define RECEIVERS_KEPT 2
 
+/* What an answer that has not left costs besides its bytes: a context, and its place in nng. */
+#define UNSENT_EACH ((size_t)4096)
+
 enum worker_state { WORKER_RECEIVING, WORKER_BUSY, WORKER_SENDING };
 
 struct worker {
@@ -27,6 +30,10 @@ struct worker {
 	enum worker_state state;
 	nng_ctx ctx;
 	nng_aio *aio;
+	nng_pipe pipe; /* the request came by it, and the answer leaves by it */
+	size_t unsent; /* what the answer costs until it has left */
+	uint64_t turn; /* answers were given in this order */
+	bool cut;      /* its connection is being closed */
 	struct worker *next_waiter;
 	struct worker *next_rung; /* under 'lock' */
 	struct worker *prev, *next;
@@ -43,6 +50,8 @@ struct workers {
 	sd_event_source *source;
 	struct worker *all;
 	unsigned receiving, busy, sending;
+	size_t unsent; /* of all */
+	uint64_t turns;
 	atomic_uint pipes;
 
 	pthread_mutex_t lock;
@@ -154,6 +163,7 @@ static void received(struct worker *w)
 	}
 	msg = nng_aio_get_msg(w->aio);
 	w->state = WORKER_BUSY;
+	w->pipe = nng_msg_get_pipe(msg);
 	workers->busy++;
 	ensure_receiver(workers);
 	workers->fn(workers->arg, w, nng_msg_body(msg), nng_msg_len(msg),
@@ -164,6 +174,7 @@ static void received(struct worker *w)
 static void sent(struct worker *w)
 {
 	w->workers->sending--;
+	w->workers->unsent -= w->unsent;
 	if (nng_aio_result(w->aio) != 0)
 		nng_msg_free(nng_aio_get_msg(w->aio));
 	worker_idle(w);
@@ -234,6 +245,33 @@ void answer_free(struct answer *answer)
 		nng_msg_free(message_of(answer));
 }
 
+/* Whose answer has waited longest for its reader. */
+static struct worker *slowest(struct workers *workers)
+{
+	struct worker *w, *oldest = NULL;
+
+	DL_FOREACH (workers->all, w) {
+		if (w->state == WORKER_SENDING && !w->cut && (!oldest || w->turn < oldest->turn))
+			oldest = w;
+	}
+	return oldest;
+}
+
+/* One who asks and does not read would fill the memory with answers: that connection is closed, and they go with
+ * it. Who is honest asks again by another. */
+static void cut_off(struct workers *workers)
+{
+	struct worker *w, *oldest = slowest(workers);
+
+	if (!oldest)
+		return;
+	DL_FOREACH (workers->all, w) {
+		if (w->state == WORKER_SENDING && nng_pipe_id(w->pipe) == nng_pipe_id(oldest->pipe))
+			w->cut = true;
+	}
+	nng_pipe_close(oldest->pipe);
+}
+
 void worker_send_answer(struct worker *w, struct answer *answer)
 {
 	w->workers->busy--;
@@ -243,8 +281,14 @@ void worker_send_answer(struct worker *w, struct answer *answer)
 	}
 	w->state = WORKER_SENDING;
 	w->workers->sending++;
+	w->cut = false;
+	w->turn = ++w->workers->turns;
+	w->unsent = UNSENT_EACH + answer_len(answer);
+	w->workers->unsent += w->unsent;
 	nng_aio_set_msg(w->aio, message_of(answer));
 	nng_ctx_send(w->ctx, w->aio);
+	if (w->workers->unsent > WORKERS_UNSENT_MAX)
+		cut_off(w->workers);
 }
 
 void worker_send(struct worker *w, const uint8_t *bytes, size_t len)

@@ -22,6 +22,10 @@ struct workers;
  * for one of them. A further one is handed over with 'busy' set. */
 #define WORKERS_BUSY_MAX 1280
 
+/* What answers that have not left may cost: a read of each of 64 sessions, and half as much again. Past that the
+ * connection whose answer has waited longest is closed. */
+#define WORKERS_UNSENT_MAX ((size_t)24 * 1024 * 1024)
+
 /* 'bytes' are borrowed until it returns. It, or what it starts, ends in one worker_send(). */
 typedef void worker_request_fn(void *arg, struct worker *w, const uint8_t *bytes, size_t len,
 			       bool busy);

@@ -30,6 +30,13 @@
 #define FLOODERS 4
 #define HONEST   16
 #define SILENT   600
+#define UNREAD   200000
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RESIDENT_MAX ((size_t)1024 * 1024 * 1024)
+#else
+#define RESIDENT_MAX ((size_t)64 * 1024 * 1024)
+#endif
 
 static int setup(void **state)
 {
@@ -274,6 +281,37 @@ static void a_call_too_many_is_refused_by_tls(void **state)
 	assert_answers(*state);
 }
 
+static bool takes_more(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, 1000) == 1 && !(p.revents & (POLLHUP | POLLERR));
+}
+
+/* F16, G10: what is answered and not read is kept for a while, and not for ever */
+static void one_who_never_reads_holds_nobody_up(void **state)
+{
+	struct front_rig *rig = *state;
+	cleanup_with(bridge) struct bridge *bridge = front_rig_bridge(rig, NULL, "read");
+	int fd = frames_open(bridge_path(bridge));
+	uint32_t asked = 0;
+
+	for (; asked < UNREAD && takes_more(fd); asked++) {
+		uint8_t id[WIRE_CALL_ID_BYTES] = { 9 };
+
+		memcpy(id + 1, &asked, sizeof(asked));
+		frames_ask(fd, asked, id, "berth.node.v1.Health", "Metrics", NULL, 60000);
+	}
+	for (int i = 0; i < 10; i++)
+		assert_answers(rig);
+	print_message("%u calls of one who never reads; agent: resident %zu KiB\n", asked,
+		      agent_process_resident(&rig->agent) / 1024);
+	assert_true(agent_process_resident(&rig->agent) < RESIDENT_MAX);
+	assert_true(frames_closed(fd, 30000));
+	close(fd);
+	assert_answers(rig);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -284,6 +322,7 @@ int main(void)
 		TEST(silent_ones_keep_nobody_out),
 		TEST(a_flood_of_handshakes_does_not_starve_the_honest),
 		TEST(a_session_too_many_is_refused_by_tls),
+		TEST(one_who_never_reads_holds_nobody_up),
 		TEST(a_call_too_many_is_refused_by_tls),
 	};
 
