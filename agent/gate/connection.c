@@ -121,40 +121,88 @@ static bool end_flush(struct end *end)
 	return true;
 }
 
+static void frames_pass(struct frames *f, const uint8_t *bytes, size_t len)
+{
+	while (len > 0) {
+		size_t n = f->left < len ? (size_t)f->left : len;
+
+		if (n == 0) {
+			f->head[f->head_len++] = *bytes;
+			n = 1;
+		} else {
+			f->left -= n;
+			f->count += f->left == 0;
+		}
+		bytes += n;
+		len -= n;
+		if (f->head_len < sizeof(f->head))
+			continue;
+		f->head_len = 0;
+		for (size_t i = 1; i < sizeof(f->head); i++)
+			f->left = f->left << 8 | f->head[i];
+		f->count += f->left == 0;
+	}
+}
+
+/* It takes nothing more; what nng still has to say is read all the same. */
+static void give_up_client(struct connection *c)
+{
+	end_release(&c->client);
+	c->client.ended = true;
+}
+
 /* Moves what 'from' has to say to 'to'. False when the connection is of no more use. */
 static bool relay(struct connection *c, struct end *from, struct end *to)
 {
 	ssize_t n = recv(from->fd, c->gate->buffer, sizeof(c->gate->buffer), MSG_DONTWAIT);
 
-	if (n < 0)
-		return is_transient(errno);
-	if (n == 0) {
+	if (n < 0 && is_transient(errno))
+		return true;
+	if (n < 0 && from == &c->nng)
+		return false;
+	if (n <= 0) {
 		from->ended = true;
 		return true;
 	}
 	c->active_ms = clock_now_ms();
 	c->gate->bulk |= (size_t)n > GATE_KEEP_BYTES;
-	return end_send(to, c->gate->buffer, (size_t)n);
+	frames_pass(from == &c->client ? &c->asked : &c->answered, c->gate->buffer, (size_t)n);
+	if (to->fd < 0 || end_send(to, c->gate->buffer, (size_t)n))
+		return true;
+	if (to == &c->client)
+		give_up_client(c);
+	return c->client.fd < 0;
+}
+
+/* An end of stream is handed on once everything before it has been taken. nng hears of the client's when
+ * it owes no more answers: a pipe that closes while several replies are on their way to it can stop nng
+ * 1.5.2's reaper for ever, and with it every other connection. */
+static void hand_on_ends(struct connection *c)
+{
+	if (c->nng.ended && !c->client.pending && c->client.fd >= 0)
+		shutdown(c->client.fd, SHUT_WR);
+	if (c->client.ended && !c->nng.pending && c->answered.count >= c->asked.count)
+		shutdown(c->nng.fd, SHUT_WR);
 }
 
 static void relay_event(struct connection *c, struct end *end, struct end *other, uint32_t events)
 {
-	bool other_ended = other->ended && !end->pending, alive = true;
+	bool alive = true;
 
-	if (end->pending && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
-		alive = end_flush(end);
-	if (alive && !end->ended && !other->pending && (events & ~(uint32_t)EPOLLOUT))
+	if (end->pending && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) && !end_flush(end)) {
+		alive = end == &c->client;
+		if (alive)
+			give_up_client(c);
+	}
+	if (alive && end->fd >= 0 && !end->ended && !other->pending &&
+	    (events & ~(uint32_t)EPOLLOUT))
 		alive = relay(c, end, other);
 
 	if (!alive || (end->ended && other->ended && !end->pending && !other->pending)) {
 		connection_close(c);
 		return;
 	}
-	/* Hand on an end of stream once everything before it has been taken. */
-	if (end->ended && !other->pending)
-		shutdown(other->fd, SHUT_WR);
-	if (other->ended && !end->pending && !other_ended)
-		shutdown(end->fd, SHUT_WR);
+	hand_on_ends(c);
 	connection_want(c);
 }
 

@@ -32,6 +32,14 @@ struct end {
 	size_t pending_at;
 };
 
+/* Messages that have gone by on a stream: a byte, a length in network order, and so many bytes. */
+struct frames {
+	uint8_t head[9];
+	uint8_t head_len;
+	uint64_t left; /* of the present one's bytes */
+	uint64_t count;
+};
+
 struct connection {
 	struct gate *gate;
 	struct connection *prev, *next;
@@ -40,6 +48,7 @@ struct connection {
 	struct end nng;
 	uint8_t header[SP_HEADER_BYTES]; /* of the side that is being read */
 	size_t header_len;
+	struct frames asked, answered;
 	pid_t pid;         /* 0: not of our pid namespace */
 	int64_t active_ms; /* monotonic: accepted, or last byte seen */
 };

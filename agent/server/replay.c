@@ -235,7 +235,7 @@ int replay_check_fresh(const struct replay *replay, const struct replay_time *ti
 		return 0;
 	err_set(err, ERR_ABORTED, 0, "the call comes too late: %s", why);
 	return err_explain(err, "CALL_STALE",
-			   "Look at the node's state before you repeat the command.");
+			   "look at the node's state before you repeat the command");
 }
 
 /* Duplicates of a call that cannot be remembered are told by their age. */

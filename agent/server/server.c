@@ -12,12 +12,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-event.h>
 #include <utlist.h>
 
+#define LOCK_WAIT_MS 2000
 /* The timers of the server may be this late. */
 #define BACKUP_ACCURACY_US 10000
 #define REPLAY_ACCURACY_US (10 * 1000 * 1000)
@@ -265,7 +267,7 @@ static int check_cluster(const struct agent *agent, const char *cluster, struct 
 		"this node belongs to cluster '%s', the call is for one of '%.80s'",
 		agent->config.cluster, cluster);
 	return err_explain(err, "WRONG_CLUSTER",
-			   "See with 'berth get nodes' what has become of the node.");
+			   "see with 'berth get nodes' what has become of the node");
 }
 
 /* A call of 'target' that does not run yet, but is counted. */
@@ -333,7 +335,7 @@ static int outcome_unknown(const char *method, struct err *err)
 	err_set(err, ERR_ABORTED, 0,
 		"the agent was restarted during %.80s; whether it was done is unknown", method);
 	return err_explain(err, "OUTCOME_UNKNOWN",
-			   "Look at the node's state before you repeat the command.");
+			   "look at the node's state before you repeat the command");
 }
 
 /* A request that was seen before joins the running call or gets the same reply. */
@@ -373,7 +375,7 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 	if (busy) {
 		err_set(&err, ERR_RESOURCE_EXHAUSTED, 0, "the agent is busy with %zu calls",
 			server->in_flight);
-		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
+		err_explain(&err, "AGENT_BUSY", "try again in a moment");
 		refuse(server, w, req->call_id.data, req->call_id.len, &err);
 	} else if (check_envelope(req, &err) < 0 ||
 		   check_cluster(server->agent, req->cluster, &err) < 0 ||
@@ -386,10 +388,12 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 /* --- life ----------------------------------------------------------------------------------------- */
 
 /* A second agent on the same directory would make nng probe the first one's socket by connect and
- * close, which ends an nng 1.5.2 listener (security-faults.md P1): so this lock comes first. */
+ * close, which ends an nng 1.5.2 listener (security-faults.md P1): so this lock comes first. A child
+ * of an agent that was killed keeps the lock until it executes its program: it is waited for a little. */
 static int lock_private_dir(struct server *server, const char *dir, struct err *err)
 {
 	cleanup_free char *lock = text_format("%s/lock", dir);
+	struct deadline by = deadline_in_ms(LOCK_WAIT_MS);
 
 	if (!lock)
 		return err_oom(err);
@@ -398,9 +402,12 @@ static int lock_private_dir(struct server *server, const char *dir, struct err *
 	server->lock_fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (server->lock_fd < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "open '%s'", lock);
-	if (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_FAILED_PRECONDITION, 0,
-			       "another agent serves from '%s'; end it first", dir);
+	while (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		if (deadline_is_over(by))
+			return err_set(err, ERR_FAILED_PRECONDITION, 0,
+				       "another agent serves from '%s'; end it first", dir);
+		poll(NULL, 0, 5);
+	}
 	return 0;
 }
 

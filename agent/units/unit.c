@@ -28,7 +28,7 @@ void units_close(struct units *units)
 
 const char *units_proc_root(const struct units *units)
 {
-	return units->ops->proc_root;
+	return units->proc_root ? units->proc_root : units->ops->proc_root;
 }
 
 static bool has_unit_suffix(const char *name)

@@ -11,7 +11,8 @@
  *
  * Every other unit is not found. The system is "running". With BERTH_FAKE_KUBELET=inactive in the
  * environment kubelet is inactive at first: a node whose pods are the agent's. With
- * BERTH_FAKE_EFFECTS=FILE side effects are appended there, and the units are again what it says.
+ * BERTH_FAKE_EFFECTS=FILE side effects are appended there, and the units are again what it says. With
+ * BERTH_FAKE_PROC=DIR the node's processes are those that DIR shows as /proc would; else it has none.
  */
 #include "agent/units/fake_log.h"
 #include "agent/units/op_impl.h"
@@ -117,6 +118,7 @@ static int fake_open(struct sd_event *loop, struct units **ret_units, struct err
 		return err_oom(err);
 	fake->base.ops = &unit_fake_ops;
 	fake->base.loop = loop;
+	fake->base.proc_root = getenv("BERTH_FAKE_PROC");
 	fake->next_pid = 1000;
 	memcpy(fake->units, known, sizeof(known));
 	if (kubelet && strcmp(kubelet, "inactive") == 0) {

@@ -51,6 +51,7 @@ struct units {
 	const struct unit_ops *ops;
 	struct sd_event *loop;
 	struct unit_op *pending; /* op_impl.h: every call that has not ended yet */
+	const char *proc_root;   /* in the place of the ops' own; NULL: that */
 };
 
 extern const struct unit_ops unit_systemd_ops;

@@ -229,7 +229,7 @@ static int look(const struct channel *channel, struct err *err)
 			       channel->path);
 	err_set(err, ERR_UNAVAILABLE, sys, "the agent does not answer at '%s'", channel->path);
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 enum wait_result {

@@ -286,7 +286,7 @@ static int out_of_time(const struct ask *ask, bool sent)
 
 	if (!ask->lost && !sent) {
 		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
-			"no connection to the agent in time; %s was not asked for", name);
+			"no connection to the agent in time; nothing was asked of it");
 		return err_explain(err, "AGENT_NOT_ANSWERING", NULL);
 	}
 	if (reads)
@@ -299,7 +299,7 @@ static int out_of_time(const struct ask *ask, bool sent)
 		err_set(err, ERR_DEADLINE_EXCEEDED, 0,
 			"no answer to %s in time; it may still be done", name);
 	return err_explain(err, "OUTCOME_UNKNOWN",
-			   "Look at the node's state before you repeat the command.");
+			   "look at the node's state before you repeat the command");
 }
 
 /* When the call was made, by the agent's clock. */
@@ -328,7 +328,7 @@ static bool stamp_anew(struct ask *ask)
 			"the connection to the agent was lost; whether %s was done is unknown",
 			ask->method->name);
 		err_explain(ask->rpc->err, "OUTCOME_UNKNOWN",
-			    "Look at the node's state before you repeat the command.");
+			    "look at the node's state before you repeat the command");
 		return false;
 	}
 	client->clock_ahead_ms = ask->agent_clock_ms - clock_wall_ns() / 1000000;

@@ -258,7 +258,7 @@ static int open_relay(const struct node *node, struct bridge **ret_bridge, struc
 	if (node->relay.count == 0) {
 		err_set(err, ERR_UNIMPLEMENTED, 0, "%s has no relay to node '%s'", node->provider,
 			node->name);
-		return err_explain(err, "NO_RELAY", "Leave --channel out.");
+		return err_explain(err, "NO_RELAY", "leave --channel out");
 	}
 	return channel_relay_open(&node->relay, ret_bridge, err);
 }

@@ -8,18 +8,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	return ftw->level ? remove(path) : 0;
-}
 
 static size_t count_entries(const char *path)
 {
@@ -33,18 +25,6 @@ static size_t count_entries(const char *path)
 	return count;
 }
 
-/* Made once: on tmpfs where there is one. */
-static const char *base_dir(void)
-{
-	static char path[64];
-
-	if (!path[0]) {
-		snprintf(path, sizeof(path), "/dev/shm/berth-fuzz-XXXXXX");
-		PROMISE(mkdtemp(path));
-	}
-	return path;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	struct copy_memory memory = { bytes, len };
@@ -55,14 +35,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	char inner[80];
 	struct err err;
 
-	snprintf(inner, sizeof(inner), "%s/inner", base_dir());
+	snprintf(inner, sizeof(inner), "%s/inner", fuzz_dir());
 	PROMISE(mkdir(inner, 0700) == 0);
 	unpack.dir_fd = open(inner, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	PROMISE(unpack.dir_fd >= 0);
 	if (copy_unpack(&unpack, &totals, &err) < 0)
 		PROMISE(err.code != ERR_OK && err.msg[0]);
 	close(unpack.dir_fd);
-	PROMISE(count_entries(base_dir()) == 3); /* ".", ".." and "inner" */
-	nftw(base_dir(), remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	PROMISE(count_entries(fuzz_dir()) == 3); /* ".", ".." and "inner" */
+	fuzz_dir_clear();
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "node/v1/exec.pb-c.h"
 #include "tests/support/cli.h"
 #include "tests/support/cli_rig.h"
+#include "tests/support/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,21 +156,6 @@ static int finish(struct berth *b)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-static bool is_alive(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d %*s %c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state && state != 'Z';
-}
-
 /* Whether a signal for the whole process waits to be taken (proc_pid_status(5), ShdPnd). */
 static bool is_pending(pid_t pid, int number)
 {
@@ -193,7 +179,7 @@ static void wait_gone(pid_t pid, int64_t limit_ms)
 {
 	struct deadline by = deadline_in_ms(limit_ms);
 
-	while (is_alive(pid)) {
+	while (process_is_alive(pid)) {
 		assert_false(deadline_is_over(by));
 		usleep(2000);
 	}
@@ -366,10 +352,10 @@ static void killed_client_leaves_no_process(void **state)
 	assert_int_equal(sscanf(text, "%d %d", &shell, &child), 2);
 	kill(b.pid, SIGKILL);
 	assert_int_equal(finish(&b), 1000 + SIGKILL);
-	assert_true(is_alive(shell));
+	assert_true(process_is_alive(shell));
 	/* A read may be waiting there still: its ten seconds count as somebody who asks. */
 	wait_gone(shell, 15000);
-	wait_gone(child, 1000);
+	wait_gone(child, 15000);
 }
 
 /* --- a terminal ------------------------------------------------------------------------------------ */

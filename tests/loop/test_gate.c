@@ -22,7 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define HOSTILE 20000
+#define HOSTILE  20000
+#define HANG_UPS 3000
 
 /* Freed memory stays with a sanitizer for a while. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -154,6 +155,32 @@ static void another_user_is_turned_away(void **state)
 	agent_process_wait_answer(agent);
 }
 
+#define TOGETHER 4
+
+/* Several questions, and away before the answers. */
+static void ask_and_hang_up(const struct agent_process *agent, uint32_t number)
+{
+	int fd = frames_open(agent->socket);
+
+	for (uint32_t i = 0; i < TOGETHER; i++) {
+		const uint8_t id[16] = { (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)i };
+
+		frames_ask(fd, i, id, "berth.node.v1.Health", "Check", NULL, 5000);
+	}
+	close(fd);
+}
+
+/* I1, G3: nng 1.5.2's pipe that closes while several answers wait for it can stop all that follow */
+static void who_hangs_up_before_several_answers_harms_nobody(void **state)
+{
+	struct agent_process *agent = *state;
+
+	for (uint32_t i = 0; i < HANG_UPS; i++)
+		ask_and_hang_up(agent, i);
+	agent_process_wait_answer(agent);
+	agent_process_wait_connections(agent, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -162,6 +189,7 @@ int main(void)
 		TEST(twenty_thousand_hostile_connections_change_nothing),
 		TEST(slow_ones_hold_nobody_up),
 		TEST(a_length_of_two_to_the_64_closes_that_connection_only),
+		TEST(who_hangs_up_before_several_answers_harms_nobody),
 		TEST(another_user_is_turned_away),
 	};
 

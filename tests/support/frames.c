@@ -66,6 +66,20 @@ int frames_open(const char *socket_path)
 	return fd;
 }
 
+int frames_try_open(const char *socket_path)
+{
+	int fd = frames_connect(socket_path);
+	uint8_t header[8];
+
+	if (fd >= 0 && send(fd, frames_header_req, 8, MSG_NOSIGNAL) == 8 &&
+	    read_all(fd, header, 8, deadline_in_ms(5000)) &&
+	    memcmp(header, frames_header_rep, 8) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
 static void send_all(int fd, const uint8_t *bytes, size_t len)
 {
 	while (len > 0) {
@@ -97,8 +111,9 @@ void frames_send(int fd, uint32_t request_id, const uint8_t *bytes, size_t len)
 	free(frame);
 }
 
-void frames_ask(int fd, uint32_t request_id, const uint8_t *id, const char *service,
-		const char *method, const ProtobufCMessage *msg, uint32_t timeout_ms)
+void frames_ask_packed(int fd, uint32_t request_id, const uint8_t *id, const char *service,
+		       const char *method, const uint8_t *payload, size_t payload_len,
+		       uint32_t timeout_ms)
 {
 	Berth__Node__V1__Request req = BERTH__NODE__V1__REQUEST__INIT;
 	uint8_t *bytes;
@@ -109,17 +124,24 @@ void frames_ask(int fd, uint32_t request_id, const uint8_t *id, const char *serv
 	req.method = (char *)method;
 	req.protocol = WIRE_PROTOCOL;
 	req.timeout_ms = timeout_ms;
-	if (msg) {
-		req.payload.len = protobuf_c_message_get_packed_size(msg);
-		req.payload.data = malloc(req.payload.len + 1);
-		protobuf_c_message_pack(msg, req.payload.data);
-	}
+	req.payload = (ProtobufCBinaryData){ payload_len, (uint8_t *)payload };
 	len = berth__node__v1__request__get_packed_size(&req);
 	bytes = malloc(len);
 	berth__node__v1__request__pack(&req, bytes);
 	frames_send(fd, request_id, bytes, len);
-	free(req.payload.data);
 	free(bytes);
+}
+
+void frames_ask(int fd, uint32_t request_id, const uint8_t *id, const char *service,
+		const char *method, const ProtobufCMessage *msg, uint32_t timeout_ms)
+{
+	size_t len = msg ? protobuf_c_message_get_packed_size(msg) : 0;
+	uint8_t *payload = malloc(len + 1);
+
+	if (msg)
+		protobuf_c_message_pack(msg, payload);
+	frames_ask_packed(fd, request_id, id, service, method, payload, len, timeout_ms);
+	free(payload);
 }
 
 struct frames_reply *frames_answer(int fd, int timeout_ms)

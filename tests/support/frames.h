@@ -16,12 +16,18 @@ extern const uint8_t frames_header_rep[8];
 int frames_connect(const char *socket_path);
 /* Connected and both SP headers exchanged. Caller closes. */
 int frames_open(const char *socket_path);
+/* The same where nobody may be there, or go away meanwhile: then -1. */
+int frames_try_open(const char *socket_path);
 
 /* One framed message with a REQ request id (its top bit is added). */
 void frames_send(int fd, uint32_t request_id, const uint8_t *bytes, size_t len);
 /* A request envelope. 'msg' may be NULL; 'id' has 16 bytes. */
 void frames_ask(int fd, uint32_t request_id, const uint8_t *id, const char *service,
 		const char *method, const ProtobufCMessage *msg, uint32_t timeout_ms);
+/* The same with a message that is packed already. */
+void frames_ask_packed(int fd, uint32_t request_id, const uint8_t *id, const char *service,
+		       const char *method, const uint8_t *payload, size_t payload_len,
+		       uint32_t timeout_ms);
 
 /* The next reply within 'timeout_ms', NULL when none came or the peer closed. Caller frees with
  * frames_free(). */
