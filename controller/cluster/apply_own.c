@@ -66,9 +66,8 @@ static int create_directory(struct run *run, const struct step *step, struct err
 	if (!node)
 		return err_oom(err);
 	/* First of all, so that a delete knows of it wherever this one is killed. */
-	if (store_node_save(run->ctx->state_dir, node, err) < 0)
-		return -1;
-	if (has_directory(step) && store_run_dir_create(step->run_dir, err) < 0)
+	if (store_node_save(run->ctx->state_dir, node, err) < 0 ||
+	    (has_directory(step) && store_run_dir_create(step->run_dir, err) < 0))
 		return -1;
 	return step->agent_tls ? renew_certificates(run, step, err) : 0;
 }
