@@ -41,15 +41,6 @@ struct berth {
 	int in, out, errs; /* our ends; of a terminal 'in' and 'out' are its master */
 };
 
-static const char *berth_binary(void)
-{
-	static char path[4096];
-
-	snprintf(path, sizeof(path), "%s", agent_process_binary());
-	snprintf(strrchr(path, '/'), 16, "/berth");
-	return path;
-}
-
 static void exec_berth(const char *const *words, int in, int out, int errs)
 {
 	const char *argv[32] = { "berth", "exec" };
@@ -59,7 +50,7 @@ static void exec_berth(const char *const *words, int in, int out, int errs)
 	dup2(in, 0);
 	dup2(out, 1);
 	dup2(errs, 2);
-	execv(berth_binary(), (char *const *)argv);
+	execv(cli_berth_binary(), (char *const *)argv);
 	_exit(99);
 }
 
@@ -434,29 +425,6 @@ static void *feed(void *arg)
 	return NULL;
 }
 
-/* All connections of a process to the agent. How many there were. */
-static unsigned cut_connections(pid_t pid)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	unsigned count = 0;
-
-	assert_true(pidfd >= 0);
-	for (int fd = 3; fd < 128; fd++) {
-		struct sockaddr_un peer = { 0 };
-		socklen_t len = sizeof(peer);
-		int copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-
-		if (copy < 0)
-			continue;
-		if (getpeername(copy, (struct sockaddr *)&peer, &len) == 0 &&
-		    peer.sun_family == AF_UNIX && strstr(peer.sun_path, "agent.sock"))
-			count += shutdown(copy, SHUT_RDWR) == 0;
-		close(copy);
-	}
-	close(pidfd);
-	return count;
-}
-
 /* Reads to the end; every 'cut_bytes' (0: never) all connections go. How often, says '*ret_cuts'. */
 static size_t digest_output(const struct berth *b, unsigned char *sum, size_t cut_bytes,
 			    unsigned *ret_cuts)
@@ -472,7 +440,7 @@ static size_t digest_output(const struct berth *b, unsigned char *sum, size_t cu
 		len += (size_t)n;
 		if (cut_bytes && len >= next) {
 			next += cut_bytes;
-			*ret_cuts += cut_connections(b->pid);
+			*ret_cuts += cli_cut_connections(b->pid);
 		}
 	}
 	EVP_DigestFinal_ex(ctx, sum, NULL);
