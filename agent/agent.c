@@ -25,6 +25,8 @@
 #include <string.h>
 #include <systemd/sd-event.h>
 
+#define FRONT_CLOSED_MAX 64
+
 void agent_config_init(struct agent_config *config)
 {
 	const char *cluster = getenv("BERTH_CLUSTER"), *role = getenv("BERTH_ROLE");
@@ -38,6 +40,7 @@ void agent_config_init(struct agent_config *config)
 		.runtime_backend = is_balancer ? "none" : "cri",
 		.runtime_address = "unix:///run/containerd/containerd.sock",
 		.pod_logs = "/var/log/pods",
+		.preload_state = "/run/berth-preload/state",
 		.cluster = cluster ? cluster : "",
 		.is_balancer = is_balancer,
 		.front_user = "berthd-front",
@@ -122,20 +125,39 @@ static void read_now(void *arg, struct metrics_now *ret)
 	}
 }
 
-static unsigned admin_pipes(void *arg)
+static uint64_t open_at(const struct gate *gate)
 {
-	return server_pipes(((const struct agent *)arg)->server, ROLE_ADMIN);
+	struct gate_counters counters = { 0 };
+
+	if (gate)
+		gate_get_counters(gate, &counters);
+	return counters.open;
 }
 
-static unsigned read_pipes(void *arg)
+static unsigned lag_of(const struct agent *agent, enum method_role role)
 {
-	return server_pipes(((const struct agent *)arg)->server, ROLE_READ);
+	uint64_t open = open_at(agent->front_gates[role]);
+	unsigned pipes = server_pipes(agent->server, role);
+
+	if (role == ROLE_ADMIN)
+		open += open_at(agent->gate);
+	return pipes > open ? pipes - (unsigned)open : 0;
+}
+
+static unsigned admin_lag(void *arg)
+{
+	return lag_of(arg, ROLE_ADMIN);
+}
+
+static unsigned read_lag(void *arg)
+{
+	return lag_of(arg, ROLE_READ);
 }
 
 static void set_role(struct agent *agent, enum method_role role, struct gate_config *config)
 {
 	config->private_path = server_private_path(agent->server, role);
-	config->pipes = role == ROLE_ADMIN ? admin_pipes : read_pipes;
+	config->lag = role == ROLE_ADMIN ? admin_lag : read_lag;
 	config->arg = agent;
 }
 
@@ -166,7 +188,8 @@ static bool find_user(const char *name, uid_t *ret_uid, gid_t *ret_gid)
 	return entry != NULL;
 }
 
-/* All connections come from the one front, which has limits of its own for their peers. */
+/* All connections come from the one front, which has limits of its own for their peers, and as many in all
+ * (agent/front/front.c). What it has closed may still be open here. */
 static int open_front_gate(struct agent *agent, enum method_role role, uid_t uid, gid_t gid,
 			   struct err *err)
 {
@@ -181,6 +204,7 @@ static int open_front_gate(struct agent *agent, enum method_role role, uid_t uid
 	set_role(agent, role, &config);
 	config.peer_uid = uid;
 	config.peer_gid = gid;
+	config.max_connections += FRONT_CLOSED_MAX;
 	config.max_per_peer = config.max_connections;
 	return gate_open(&config, agent->loop, &agent->front_gates[role], err);
 }

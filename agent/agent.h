@@ -28,6 +28,7 @@ struct agent_config {
 	const char *runtime_backend; /* "cri", "fake" or "none" */
 	const char *runtime_address; /* unix:///run/containerd/containerd.sock */
 	const char *pod_logs;        /* what runtimes write: /var/log/pods */
+	const char *preload_state;   /* how archives are taken in: /run/berth-preload/state */
 	const char *cluster;         /* from BERTH_CLUSTER; "" when not told */
 	bool is_balancer;            /* BERTH_ROLE says so: haproxy, and no runtime */
 	const char *front_user;      /* who may use the front's sockets: berthd-front */

@@ -95,6 +95,9 @@ static int parse_option(int option, char *value, struct agent_config *config)
 	case 'l':
 		config->pod_logs = value;
 		return 0;
+	case 'P':
+		config->preload_state = value;
+		return 0;
 	case 'c':
 		config->cluster = value;
 		return 0;
@@ -129,7 +132,9 @@ static int parse_options(int argc, char **argv, struct agent_config *config)
 		{ "cluster", required_argument, NULL, 'c' },
 		{ "front-user", required_argument, NULL, 'f' },
 		{ "front-dir", required_argument, NULL, 'F' },
-		{ "stream-idle", required_argument, NULL, 'i' }, /* for tests; not in the help */
+		/* For tests; not in the help: */
+		{ "stream-idle", required_argument, NULL, 'i' },
+		{ "preload-state", required_argument, NULL, 'P' },
 		{ 0 },
 	};
 	int option, rc;

@@ -25,6 +25,7 @@ struct front_config {
 	unsigned max_sessions; /* further ones push out one that has not proved itself yet */
 	unsigned max_per_peer; /* of one address; the same */
 	unsigned handshakes_per_second; /* of one address; more have to wait */
+	unsigned handshakes_at_once;    /* of one that has been silent for a while */
 	int64_t handshake_ms;
 	int64_t idle_ms; /* of a session without a byte either way */
 	int64_t exit_ms; /* without any connection; 0: never */
@@ -33,7 +34,7 @@ struct front_config {
 /* What the front has seen; for tests. */
 struct front_counters {
 	uint64_t accepted;
-	uint64_t refused; /* pushed out, or its handshake failed */
+	uint64_t refused; /* pushed out, turned away, or its handshake failed */
 	uint64_t carried; /* handshakes that went well */
 	uint64_t open;    /* now */
 };
@@ -42,7 +43,9 @@ struct front_counters {
 void front_config_init(struct front_config *config);
 
 /* Serves the loop, which is left (sd_event_exit) when there was nothing to do for exit_ms. Without usable
- * keys TLS connections are closed at once, until front_reload() finds some. */
+ * keys TLS connections are closed at once, until front_reload() finds some. Where this process may not open
+ * as many files as max_sessions needs, there are fewer sessions. Who finds all places taken by those who
+ * have proved themselves gets TLS's alert internal_error. */
 int front_open(const struct front_config *config, struct sd_event *loop, struct front **ret_front,
 	       struct err *err);
 void front_close(struct front *front);

@@ -58,6 +58,7 @@ struct front {
 	sd_event_source *listen_source;
 	sd_event_source *timer; /* for the first session that is due, or for the end of all */
 	struct session *sessions;
+	bool used;                   /* there have been sessions since memory was given back */
 	struct http *http;           /* NULL: that door is closed */
 	_Atomic int64_t quiet_at_ms; /* when the last connection ended */
 };
@@ -68,7 +69,8 @@ void session_close(struct session *s);
 /* When something is to be done about it, monotonic ms; session_due() does it. */
 int64_t session_due_ms(const struct session *s);
 void session_due(struct session *s);
-/* Some state of some session has changed: the timer is set to the first that is due. */
+/* Something may be due sooner than it was: the timer is set to the first. What is due later than it was is
+ * found out when the timer fires. */
 void front_arm(struct front *front);
 
 /* Serves a listening socket, which is taken, by a thread of its own. */

@@ -29,7 +29,7 @@ static const char usage[] =
 	"\n"
 	"  --gate-dir D      the agent's sockets for the front (/run/berthd-front)\n"
 	"  --tls-dir D       node.key, node.crt and ca.crt (/run/berthd-front/tls)\n"
-	"  --handshakes N    TLS handshakes a second and address (10)\n"
+	"  --handshakes N    TLS handshakes a second and address (100)\n"
 	"  --exit-ms N       ends after so long without a connection; 0: never (60000)\n"
 	"  --port N          of --check (9250)\n"
 	"  -v                a line on stderr for what is debugged\n"

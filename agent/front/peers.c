@@ -3,10 +3,11 @@
 #include <netinet/in.h>
 #include <string.h>
 
-void peers_init(struct peers *peers, unsigned per_second)
+void peers_init(struct peers *peers, unsigned per_second, unsigned burst)
 {
 	memset(peers, 0, sizeof(*peers));
 	peers->per_second = per_second ? per_second : 1;
+	peers->burst = burst ? burst : 1;
 }
 
 /* An IPv4 address seen through an IPv6 socket is the same address. */
@@ -42,7 +43,7 @@ struct peer *peers_get(struct peers *peers, const struct sockaddr *address, int6
 	}
 	if (!oldest)
 		return NULL;
-	*oldest = (struct peer){ .used = true, .tokens = peers->per_second, .at_ms = now_ms };
+	*oldest = (struct peer){ .used = true, .tokens = peers->burst, .at_ms = now_ms };
 	memcpy(oldest->key, key, sizeof(key));
 	return oldest;
 }
@@ -53,8 +54,8 @@ bool peer_take_token(const struct peers *peers, struct peer *peer, int64_t now_m
 	double rate = peers->per_second;
 
 	peer->tokens += (double)(now_ms - peer->at_ms) * rate / 1000;
-	if (peer->tokens > rate)
-		peer->tokens = rate;
+	if (peer->tokens > peers->burst)
+		peer->tokens = peers->burst;
 	peer->at_ms = now_ms;
 	if (peer->tokens >= 1) {
 		peer->tokens -= 1;

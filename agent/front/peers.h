@@ -15,6 +15,7 @@ struct peer {
 	uint8_t key[8];
 	bool used;
 	unsigned sessions;
+	unsigned held; /* of the sessions, those that wait for their turn; the caller's to count */
 	double tokens; /* handshakes it may begin now */
 	int64_t at_ms; /* when tokens were counted */
 };
@@ -22,10 +23,12 @@ struct peer {
 struct peers {
 	struct peer items[PEERS_MAX];
 	unsigned per_second;
+	unsigned burst;
 };
 
-/* The caller's storage, zeroed by this. */
-void peers_init(struct peers *peers, unsigned per_second);
+/* The caller's storage, zeroed by this. Who has been silent long enough may begin 'burst' handshakes at
+ * once, and 'per_second' from then on. */
+void peers_init(struct peers *peers, unsigned per_second, unsigned burst);
 
 /* The entry of an address, made when it is new; NULL when all have connections. Lent until its sessions
  * are 0 again. */

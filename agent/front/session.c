@@ -18,6 +18,12 @@
 /* How long a refused client may take to read why. */
 #define ENDING_MS 1000
 
+/* When one that is held is looked at first: whose turn it is is known by those before it. */
+#define HOLD_MS 10
+
+/* RFC 8446 section 5.1: the content type of a handshake record. */
+#define RECORD_HANDSHAKE 22
+
 /* Records carried before other sessions get their turn. */
 #define CARRY_BATCH 8
 
@@ -40,7 +46,9 @@ void session_close(struct session *s)
 	free(s->to_client);
 	DL_DELETE(front->sessions, s);
 	front->counters.open--;
+	front->used = true;
 	s->peer->sessions--;
+	s->peer->held -= s->state == SESSION_HELD;
 	front->quiet_at_ms = clock_now_ms();
 	free(s);
 }
@@ -57,10 +65,12 @@ static void side_want(struct side *side, uint32_t events)
 	side->events = events;
 }
 
+/* What it waits for from here on may be due sooner. */
 static void enter(struct session *s, enum session_state state)
 {
 	s->state = state;
 	s->active_ms = clock_now_ms();
+	front_arm(s->front);
 }
 
 /* The alert would be lost with the connection if what the client has sent were left unread. */
@@ -274,31 +284,79 @@ static void begin_handshake(struct session *s)
 	handshake(s);
 }
 
-/* In turn: handshakes are what a stranger can make us spend most on (I15). */
-static void ask_for_turn(struct session *s)
+/* Its turn, if the address has one to give. */
+static bool take_turn(struct session *s)
 {
 	int64_t now = clock_now_ms(), wait_ms;
 
-	if (peer_take_token(&s->front->peers, s->peer, now, &wait_ms)) {
-		begin_handshake(s);
-		return;
-	}
-	s->state = SESSION_HELD;
+	if (peer_take_token(&s->front->peers, s->peer, now, &wait_ms))
+		return true;
 	s->held_until_ms = now + wait_ms;
-	side_want(&s->client, 0);
+	return false;
+}
+
+/* In turn, and those first who have waited longest: handshakes are what a stranger can make us spend most
+ * on (I15). Who goes meanwhile is noticed: that is how most floods are made, and it costs nobody a turn. */
+static void hold(struct session *s)
+{
+	s->state = SESSION_HELD;
+	s->held_until_ms = clock_now_ms() + HOLD_MS;
+	s->peer->held++;
+	side_want(&s->client, EPOLLRDHUP);
+	front_arm(s->front);
+}
+
+static void unhold(struct session *s)
+{
+	if (!take_turn(s))
+		return;
+	s->peer->held--;
+	side_want(&s->client, EPOLLIN);
+	begin_handshake(s);
+}
+
+/* The first byte of TLS's first record. Nothing else is worth a turn, nor an answer. */
+static bool begins_like_tls(const struct session *s)
+{
+	uint8_t first;
+
+	return recv(s->client.fd, &first, 1, MSG_PEEK) == 1 && first == RECORD_HANDSHAKE;
+}
+
+static void first_bytes(struct session *s)
+{
+	if (!begins_like_tls(s)) {
+		s->front->counters.refused++;
+		session_close(s);
+	} else if (s->peer->held == 0 && take_turn(s)) {
+		side_want(&s->client, EPOLLIN);
+		begin_handshake(s);
+	} else {
+		hold(s);
+	}
+}
+
+/* Before its handshake. It has a half of the connection to lose, too: nobody who means it closes that. */
+static void stranger_event(struct session *s, uint32_t events)
+{
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		s->front->counters.refused++;
+		session_close(s);
+	} else if (s->state == SESSION_SILENT) {
+		first_bytes(s);
+	}
 }
 
 static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct session *s = arg;
-	struct front *front = s->front;
 
 	(void)source;
 	(void)fd;
-	(void)events;
 	switch (s->state) {
 	case SESSION_SILENT:
-		ask_for_turn(s);
+	case SESSION_HELD:
+		stranger_event(s, events);
 		break;
 	case SESSION_HANDSHAKE:
 		handshake(s);
@@ -310,10 +368,7 @@ static int on_client(sd_event_source *source, int fd, uint32_t events, void *arg
 		if (!drop_input(s))
 			session_close(s);
 		break;
-	case SESSION_HELD:
-		break;
 	}
-	front_arm(front);
 	return 0;
 }
 
@@ -331,12 +386,13 @@ int session_open(struct front *front, int fd, struct peer *peer, struct err *err
 	s->peer = peer;
 	s->client.fd = fd;
 	s->gate.fd = -1;
-	s->client.events = EPOLLIN;
+	s->client.events = EPOLLIN | EPOLLRDHUP;
 	peer->sessions++;
 	front->counters.open++;
+	s->active_ms = clock_now_ms();
 	DL_APPEND(front->sessions, s);
-	enter(s, SESSION_SILENT);
-	if (sd_event_add_io(front->loop, &s->client.source, fd, EPOLLIN, on_client, s) < 0) {
+	if (sd_event_add_io(front->loop, &s->client.source, fd, s->client.events, on_client, s) <
+	    0) {
 		session_close(s);
 		return err_oom(err);
 	}
@@ -365,7 +421,7 @@ int64_t session_due_ms(const struct session *s)
 void session_due(struct session *s)
 {
 	if (ends_ms(s) > clock_now_ms()) {
-		ask_for_turn(s);
+		unhold(s);
 		return;
 	}
 	if (s->state < SESSION_CARRY)

@@ -38,7 +38,7 @@ void gate_config_init(struct gate_config *config)
 	config->max_per_peer = CLIENTS_MAX;
 	config->handshake_ms = 5000;
 	config->idle_ms = 5 * 60 * 1000;
-	config->pipes = NULL;
+	config->lag = NULL;
 }
 
 /* Arms the reaper for the first connection that may expire, or turns it off. */
@@ -162,10 +162,7 @@ static bool accept_one(struct gate *gate)
 
 static bool nng_lags(const struct gate *gate)
 {
-	const struct gate_config *config = &gate->config;
-
-	return config->pipes &&
-	       config->pipes(config->arg) > config->max_connections + GATE_PIPES_SLACK;
+	return gate->config.lag && gate->config.lag(gate->config.arg) > GATE_LAG_MAX;
 }
 
 static int on_pause_over(sd_event_source *source, uint64_t usec, void *arg)

@@ -14,7 +14,7 @@
 struct gate;
 struct sd_event;
 
-#define GATE_PIPES_SLACK 64
+#define GATE_LAG_MAX 256
 
 struct gate_config {
 	const char *public_path;  /* unix socket to listen on; replaced if it exists */
@@ -26,10 +26,10 @@ struct gate_config {
 	unsigned max_per_peer;    /* of one pid */
 	int64_t handshake_ms;     /* for the SP header */
 	int64_t idle_ms;          /* without a byte either way */
-	/* Connections that nng still holds; may be NULL. Its reaper is slower than somebody who connects and
-	 * goes in a hurry, and would be left with thousands: while it has GATE_PIPES_SLACK more than there
-	 * may be, the next ones wait to be accepted. */
-	unsigned (*pipes)(void *arg);
+	/* Connections that nng still holds though they are over, of all gates to private_path; may be NULL.
+	 * Its reaper is slower than somebody who connects and goes in a hurry, and would be left with
+	 * thousands: while there are more than GATE_LAG_MAX, the next ones wait to be accepted. */
+	unsigned (*lag)(void *arg);
 	void *arg;
 };
 

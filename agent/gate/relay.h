@@ -1,7 +1,9 @@
 #pragma once
 /*
  * `berthd relay`: one connection to the agent's public socket, carried over stdin and stdout. A controller
- * that cannot reach the socket starts it through the engine's exec (DESIGN.md D7).
+ * that cannot reach the socket starts it through the engine's exec (DESIGN.md D7). One client is one relay; how
+ * many there may be at once is the gate's to say (320, each a peer of its own). The engine is slower than that:
+ * an exec takes it some 0.1 s, and a process of its own on the host for as long as the relay runs.
  */
 #include "shared/base/err.h"
 

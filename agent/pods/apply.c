@@ -187,7 +187,7 @@ static int replace(struct apply_call *call, struct worker *w, struct err *err)
 			pod_name(call->pod));
 		return err_explain(
 			err, "POD_UID_TAKEN",
-			"Leave metadata.uid out of the manifest, or delete the pod first.");
+			"leave metadata.uid out of the manifest, or delete the pod first");
 	}
 	if (create(call, err) < 0)
 		return -1;
@@ -257,7 +257,7 @@ static void on_kubelet_for_apply(void *arg, const struct unit_status *list, size
 			"kubelet is active on this node and would remove the pod");
 		err_explain(
 			&call->err, "KUBELET_ACTIVE",
-			"Stop it first (berth stop unit kubelet), or give the pod to the cluster.");
+			"stop it first (berth stop unit kubelet), or give the pod to the cluster");
 	} else {
 		apply_now(call, &call->err);
 		relist_arm(pods);
@@ -307,7 +307,8 @@ void pods_delete(struct pods *pods, const char *namespace, const char *name, int
 	if (!w) {
 		err_set(&call->err, ERR_NOT_FOUND, 0,
 			"no pod '%s' in namespace '%s' is kept by the agent", name, namespace);
-		err_explain(&call->err, "POD_NOT_FOUND", NULL);
+		err_explain(&call->err, "POD_NOT_FOUND",
+			    "'berth get pods -A' lists what there is, and where");
 	} else if (check_running(pods, &call->err) == 0) {
 		snprintf(call->uid, sizeof(call->uid), "%s", pod_uid(w->record.pod));
 		want_deleted(w, grace_s, &call->err);

@@ -225,6 +225,13 @@ void pods_set_frozen(struct pods *pods, bool frozen)
 	relist_arm(pods);
 }
 
+const char *pods_uid(struct pods *pods, const char *namespace, const char *name)
+{
+	const struct worker *w = worker_find(pods, namespace, name);
+
+	return w ? pod_uid(w->record.pod) : "";
+}
+
 size_t pods_count(const struct pods *pods)
 {
 	size_t count = 0;

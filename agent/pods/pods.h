@@ -82,5 +82,7 @@ void pods_wait(struct pods *pods, const char *namespace, const char *name, bool 
 void pods_pause(struct pods *pods);
 /* The same while the node is paused, until it is not; refused with reason NODE_PAUSED. */
 void pods_set_frozen(struct pods *pods, bool frozen);
+/* The wanted pod's uid, borrowed until the loop runs again; "" when no such pod is wanted. */
+const char *pods_uid(struct pods *pods, const char *namespace, const char *name);
 /* How many pods are wanted. */
 size_t pods_count(const struct pods *pods);

@@ -192,7 +192,8 @@ static int judge_ready(const struct query *q, const struct views *v, struct err 
 			return 0;
 		err_set(err, ERR_NOT_FOUND, 0, "no pod '%s' in namespace '%s' on this node",
 			q->name, q->namespace ? q->namespace : "");
-		return err_explain(err, "POD_NOT_FOUND", NULL);
+		return err_explain(err, "POD_NOT_FOUND",
+				   "'berth get pods -A' lists what there is, and where");
 	}
 	if (pod->ready || strcmp(pod->phase, "Succeeded") == 0)
 		return 1;

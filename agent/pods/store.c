@@ -1,6 +1,7 @@
 #include "agent/pods/store.h"
 
 #include "shared/base/crc32c.h"
+#include "shared/base/file.h"
 #include "shared/base/log.h"
 
 #include <dirent.h>
@@ -179,27 +180,12 @@ void store_close(struct store *store)
 	free(store);
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, bytes, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		bytes += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 static int write_file(struct store *store, const char *name, const struct text *bytes)
 {
 	cleanup_fd int fd = openat(store->dir_fd, name,
 				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0 || write_all(fd, text_str(bytes), bytes->len) < 0 || fsync(fd) < 0)
+	if (fd < 0 || file_write_all(fd, text_str(bytes), bytes->len) < 0 || fsync(fd) < 0)
 		return -1;
 	return 0;
 }

@@ -21,8 +21,8 @@ static int unknown(const char *service, const char *method, unsigned protocol, s
 		service, method);
 	if (protocol > WIRE_PROTOCOL)
 		err_explain(err, NULL,
-			    "This berth is newer than the node's agent; recreate the node from a "
-			    "newer image.");
+			    "this berth is newer than the node's agent; recreate the node from a "
+			    "newer image");
 	return -1;
 }
 

@@ -25,7 +25,7 @@ int limits_enter(struct limits *limits, enum limit_class class, struct err *err)
 	if (limits->count[class] >= classes[class].most) {
 		err_set(err, ERR_RESOURCE_EXHAUSTED, 0, "the agent is busy with %u %s",
 			limits->count[class], classes[class].name);
-		return err_explain(err, "AGENT_BUSY", "Try again in a moment.");
+		return err_explain(err, "AGENT_BUSY", "try again in a moment");
 	}
 	limits->count[class]++;
 	return 0;

@@ -7,6 +7,9 @@
 
 #include <string.h>
 
+/* Two clocks that agree are read at different moments of a millisecond. */
+#define FUTURE_MS 5
+
 /* An allocation failure shows as an entry that is not in the table. */
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
@@ -19,6 +22,7 @@ struct entry {
 	uint8_t *reply; /* NULL in 'finished': lost */
 	size_t reply_len;
 	int64_t finished_ms;
+	int64_t made_ms; /* as its request tells */
 	UT_hash_handle hh;
 };
 
@@ -29,6 +33,8 @@ struct replay {
 	struct entry *finished;
 	size_t bytes;
 	struct journal *journal; /* NULL: none */
+	int64_t clock_base_ms;
+	int64_t forgotten_ms; /* the latest of all forgotten calls was made then */
 };
 
 const struct replay_limits replay_limits_default = {
@@ -43,11 +49,23 @@ static void entry_free(struct entry *e)
 	free(e);
 }
 
-static void forget_finished(struct replay *replay, struct entry *e)
+static void drop_finished(struct replay *replay, struct entry *e)
 {
 	HASH_DEL(replay->finished, e);
 	replay->bytes -= e->reply_len;
 	entry_free(e);
+}
+
+static void note_forgotten(struct replay *replay, int64_t made_ms)
+{
+	if (made_ms > replay->forgotten_ms)
+		replay->forgotten_ms = made_ms;
+}
+
+static void forget_finished(struct replay *replay, struct entry *e)
+{
+	note_forgotten(replay, e->made_ms);
+	drop_finished(replay, e);
 }
 
 void replay_free(struct replay *replay)
@@ -61,7 +79,7 @@ void replay_free(struct replay *replay)
 		entry_free(e);
 	}
 	HASH_ITER (hh, replay->finished, e, next) {
-		forget_finished(replay, e);
+		drop_finished(replay, e);
 	}
 	journal_close(replay->journal);
 	free(replay);
@@ -130,10 +148,11 @@ static void remember(void *arg, const struct journal_record *r)
 		return;
 	HASH_FIND(hh, replay->finished, r->id, WIRE_CALL_ID_BYTES, known);
 	if (known)
-		forget_finished(replay, known);
+		drop_finished(replay, known); /* 'r' says more */
 	memcpy(e->id, r->id, sizeof(e->id));
 	e->digest = r->digest;
 	e->finished_ms = r->at_ms >= 0 && r->at_ms < now ? r->at_ms : now;
+	e->made_ms = replay->clock_base_ms + e->finished_ms; /* or before that */
 	keep(replay, e, r->reply, r->reply_len);
 }
 
@@ -158,6 +177,7 @@ int replay_new(const struct replay_limits *limits, const char *journal_path,
 	if (!replay)
 		return err_oom(err);
 	replay->limits = *limits;
+	replay->clock_base_ms = clock_wall_ns() / 1000000 - clock_now_ms();
 	if (journal_path && open_journal(replay, journal_path, err) < 0)
 		return -1;
 	*ret_replay = TAKE(replay);
@@ -189,13 +209,52 @@ bool replay_find(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], ui
 	return true;
 }
 
+int64_t replay_clock_ms(const struct replay *replay)
+{
+	return replay->clock_base_ms + clock_now_ms();
+}
+
+static const char *why_stale(const struct replay *replay, const struct replay_time *time)
+{
+	int64_t now = replay_clock_ms(replay);
+
+	if (time->made_ms == 0)
+		return NULL;
+	if (time->made_ms > now + FUTURE_MS)
+		return "it was made in the future";
+	if (time->made_ms <= replay->forgotten_ms || now - time->made_ms > REPLAY_FRESH_MS)
+		return "it was made so long ago that it may have been done and forgotten";
+	return time->until_ms && now > time->until_ms ? "nobody waits for it any more" : NULL;
+}
+
+int replay_check_fresh(const struct replay *replay, const struct replay_time *time, struct err *err)
+{
+	const char *why = why_stale(replay, time);
+
+	if (!why)
+		return 0;
+	err_set(err, ERR_ABORTED, 0, "the call comes too late: %s", why);
+	return err_explain(err, "CALL_STALE",
+			   "look at the node's state before you repeat the command");
+}
+
+/* Duplicates of a call that cannot be remembered are told by their age. */
+static int not_remembered(struct replay *replay, enum method_effect effect, int64_t made_ms,
+			  struct err *err)
+{
+	if (effect != METHOD_READS)
+		note_forgotten(replay, made_ms);
+	return err_oom(err);
+}
+
 int replay_begin(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], uint64_t digest,
-		 enum method_effect effect, struct call *call, struct err *err)
+		 enum method_effect effect, int64_t made_ms, struct call *call, struct err *err)
 {
 	struct entry *e = calloc(1, sizeof(*e)), *found;
 
 	if (!e)
-		return err_oom(err);
+		return not_remembered(replay, effect, made_ms, err);
+	e->made_ms = made_ms;
 	memcpy(e->id, id, sizeof(e->id));
 	e->digest = digest;
 	e->call = call;
@@ -204,7 +263,7 @@ int replay_begin(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES], ui
 	HASH_FIND(hh, replay->running, id, sizeof(e->id), found);
 	if (!found) {
 		free(e);
-		return err_oom(err);
+		return not_remembered(replay, effect, made_ms, err);
 	}
 	if (e->once)
 		note(replay, e);
@@ -224,6 +283,7 @@ static void keep(struct replay *replay, struct entry *e, const uint8_t *reply, s
 	struct entry *found;
 
 	if (len > replay->limits.bytes || (reply && !(e->reply = malloc(len ? len : 1)))) {
+		note_forgotten(replay, e->made_ms);
 		entry_free(e);
 		return;
 	}
@@ -234,10 +294,12 @@ static void keep(struct replay *replay, struct entry *e, const uint8_t *reply, s
 	e->call = NULL;
 	HASH_ADD(hh, replay->finished, id, sizeof(e->id), e);
 	HASH_FIND(hh, replay->finished, e->id, sizeof(e->id), found);
-	if (!found)
-		entry_free(e);
-	else
+	if (found) {
 		replay->bytes += len;
+		return;
+	}
+	note_forgotten(replay, e->made_ms);
+	entry_free(e);
 }
 
 void replay_finish(struct replay *replay, const uint8_t id[WIRE_CALL_ID_BYTES],

@@ -69,8 +69,9 @@ static size_t put_varint(uint8_t *to, size_t value)
 }
 
 /* The payload comes last, packed in its place. NULL: no memory. */
-static struct answer *pack_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
-				 const struct err *err, size_t *ret_len)
+static struct answer *pack_reply(const struct server *server, const uint8_t *id, size_t id_len,
+				 const ProtobufCMessage *msg, const struct err *err,
+				 size_t *ret_len)
 {
 	Berth__Node__V1__Reply reply = BERTH__NODE__V1__REPLY__INIT;
 	Berth__Node__V1__Status status = BERTH__NODE__V1__STATUS__INIT;
@@ -81,8 +82,10 @@ static struct answer *pack_reply(const uint8_t *id, size_t id_len, const Protobu
 	reply.call_id = (ProtobufCBinaryData){ id_len, (uint8_t *)id };
 	reply.protocol = WIRE_PROTOCOL;
 	reply.status = &status;
-	if (err)
+	if (err) {
 		status_from_err(err, &status);
+		reply.clock_ms = (uint64_t)replay_clock_ms(server->replay);
+	}
 	head = berth__node__v1__reply__get_packed_size(&reply);
 	body = err ? 0 : protobuf_c_message_get_packed_size(msg);
 	if (body > 0) {
@@ -103,11 +106,12 @@ static struct answer *pack_reply(const uint8_t *id, size_t id_len, const Protobu
 
 /* The reply, or that of the error that there cannot be one; '*err' then points to 'spare'. NULL when
  * there is no memory even for that. */
-static struct answer *make_reply(const uint8_t *id, size_t id_len, const ProtobufCMessage *msg,
-				 const struct err **err, struct err *spare)
+static struct answer *make_reply(const struct server *server, const uint8_t *id, size_t id_len,
+				 const ProtobufCMessage *msg, const struct err **err,
+				 struct err *spare)
 {
 	size_t len;
-	struct answer *answer = pack_reply(id, id_len, msg, *err, &len);
+	struct answer *answer = pack_reply(server, id, id_len, msg, *err, &len);
 
 	if (answer)
 		return answer;
@@ -117,14 +121,15 @@ static struct answer *make_reply(const uint8_t *id, size_t id_len, const Protobu
 	else
 		err_oom(spare);
 	*err = spare;
-	return pack_reply(id, id_len, NULL, spare, &len);
+	return pack_reply(server, id, id_len, NULL, spare, &len);
 }
 
-static void refuse(struct worker *w, const uint8_t *id, size_t id_len, const struct err *err)
+static void refuse(const struct server *server, struct worker *w, const uint8_t *id, size_t id_len,
+		   const struct err *err)
 {
 	struct err spare;
 
-	worker_send_answer(w, make_reply(id, id_len, NULL, &err, &spare));
+	worker_send_answer(w, make_reply(server, id, id_len, NULL, &err, &spare));
 }
 
 /* All who wait get it; only the last one needs no copy. Takes over 'answer'. */
@@ -169,7 +174,7 @@ static void on_answer(void *arg, struct call *call, const ProtobufCMessage *msg,
 {
 	struct server *server = arg;
 	struct err spare;
-	struct answer *answer = make_reply(call->id, sizeof(call->id), msg, &err, &spare);
+	struct answer *answer = make_reply(server, call->id, sizeof(call->id), msg, &err, &spare);
 	bool first = replay_count(server->replay) == 0;
 
 	bool keep = call->target.effect != METHOD_READS && !server->stopping;
@@ -262,7 +267,7 @@ static int check_cluster(const struct agent *agent, const char *cluster, struct 
 		"this node belongs to cluster '%s', the call is for one of '%.80s'",
 		agent->config.cluster, cluster);
 	return err_explain(err, "WRONG_CLUSTER",
-			   "See with 'berth get nodes' what has become of the node.");
+			   "see with 'berth get nodes' what has become of the node");
 }
 
 /* A call of 'target' that does not run yet, but is counted. */
@@ -289,6 +294,16 @@ static int make_call(struct door *door, const struct dispatch_target *target,
 	return 0;
 }
 
+static int check_fresh(const struct server *server, const struct dispatch_target *target,
+		       const Berth__Node__V1__Request *req, struct err *err)
+{
+	const struct replay_time time = { (int64_t)req->made_ms, (int64_t)req->until_ms };
+
+	if (target->effect == METHOD_READS)
+		return 0;
+	return replay_check_fresh(server->replay, &time, err);
+}
+
 static int start_call(struct door *door, struct worker *w, const Berth__Node__V1__Request *req,
 		      uint64_t digest, struct err *err)
 {
@@ -298,6 +313,7 @@ static int start_call(struct door *door, struct worker *w, const Berth__Node__V1
 
 	if (dispatch_find(req->service, req->method, req->protocol, &target, err) < 0 ||
 	    method_check_role(req->service, req->method, door->role, err) < 0 ||
+	    check_fresh(server, &target, req, err) < 0 ||
 	    make_call(door, &target, req, &call, err) < 0)
 		return -1;
 	call->answer = on_answer;
@@ -306,7 +322,8 @@ static int start_call(struct door *door, struct worker *w, const Berth__Node__V1
 	call->recorder = server->recorder;
 	DL_APPEND(server->calls, call);
 	server->in_flight++;
-	if (replay_begin(server->replay, call->id, digest, target.effect, call, err) < 0)
+	if (replay_begin(server->replay, call->id, digest, target.effect, (int64_t)req->made_ms,
+			 call, err) < 0)
 		log_debug("call will not be joined: %s", err->msg);
 	backup_arm(server, backup_ms(call));
 	call_invoke(call);
@@ -318,7 +335,7 @@ static int outcome_unknown(const char *method, struct err *err)
 	err_set(err, ERR_ABORTED, 0,
 		"the agent was restarted during %.80s; whether it was done is unknown", method);
 	return err_explain(err, "OUTCOME_UNKNOWN",
-			   "Look at the node's state before you repeat the command.");
+			   "look at the node's state before you repeat the command");
 }
 
 /* A request that was seen before joins the running call or gets the same reply. */
@@ -351,19 +368,19 @@ static void on_request(void *arg, struct worker *w, const uint8_t *bytes, size_t
 	struct err err;
 
 	if (wire_unpack(desc, bytes, len, &msg, &err) < 0) {
-		refuse(w, NULL, 0, &err);
+		refuse(server, w, NULL, 0, &err);
 		return;
 	}
 	req = (Berth__Node__V1__Request *)msg;
 	if (busy) {
 		err_set(&err, ERR_RESOURCE_EXHAUSTED, 0, "the agent is busy with %zu calls",
 			server->in_flight);
-		err_explain(&err, "AGENT_BUSY", "Try again in a moment.");
-		refuse(w, req->call_id.data, req->call_id.len, &err);
+		err_explain(&err, "AGENT_BUSY", "try again in a moment");
+		refuse(server, w, req->call_id.data, req->call_id.len, &err);
 	} else if (check_envelope(req, &err) < 0 ||
 		   check_cluster(server->agent, req->cluster, &err) < 0 ||
 		   serve(door, w, req, &err) < 0) {
-		refuse(w, req->call_id.data, req->call_id.len, &err);
+		refuse(server, w, req->call_id.data, req->call_id.len, &err);
 	}
 	protobuf_c_message_free_unpacked(msg, NULL);
 }

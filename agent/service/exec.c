@@ -135,22 +135,77 @@ static const char *wanted_namespace(const struct joining *j)
 	return j->target->namespace_[0] ? j->target->namespace_ : "default";
 }
 
-static bool is_wanted(const struct joining *j, const struct runtime_container *c)
+static bool is_of_pod(const struct joining *j, const struct runtime_container *c)
 {
 	return strcmp(c->pod, j->target->pod) == 0 &&
-	       strcmp(c->namespace, wanted_namespace(j)) == 0 &&
+	       strcmp(c->namespace, wanted_namespace(j)) == 0;
+}
+
+static bool is_wanted(const struct joining *j, const struct runtime_container *c)
+{
+	return is_of_pod(j, c) &&
 	       (!j->target->container[0] || strcmp(c->name, j->target->container) == 0);
 }
 
-static int none_runs(const struct joining *j, bool is_there, struct err *err)
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* "a, b": the pod's containers, those that run or all. */
+static void name_containers(const struct joining *j, const struct runtime_container *list,
+			    size_t count, bool running, struct text *ret)
+{
+	cleanup_with(strv) struct strv names = { 0 };
+
+	for (size_t i = 0; i < count; i++) {
+		if (is_of_pod(j, &list[i]) && !strv_has(&names, list[i].name) &&
+		    (!running || list[i].state == RUNTIME_RUNNING))
+			strv_add(&names, list[i].name);
+	}
+	if (names.count)
+		qsort(names.items, names.count, sizeof(*names.items), by_name);
+	for (size_t i = 0; i < names.count; i++)
+		text_addf(ret, "%s%s", i ? ", " : "", names.items[i]);
+}
+
+static int not_named(const struct joining *j, const struct runtime_container *list, size_t count,
+		     struct err *err)
+{
+	cleanup_with(text) struct text names = { 0 };
+
+	name_containers(j, list, count, true, &names);
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "pod '%s' has several containers: %s", j->target->pod,
+		text_str(&names));
+	return err_explain(err, "CONTAINER_REQUIRED", "name one with --container");
+}
+
+static int none_there(const struct joining *j, const struct runtime_container *list, size_t count,
+		      struct err *err)
+{
+	cleanup_with(text) struct text names = { 0 };
+
+	name_containers(j, list, count, false, &names);
+	if (names.len) {
+		err_set(err, ERR_NOT_FOUND, 0, "pod '%s' has no container '%s'; there is: %s",
+			j->target->pod, j->target->container, text_str(&names));
+		return err_explain(err, "CONTAINER_NOT_FOUND", NULL);
+	}
+	err_set(err, ERR_NOT_FOUND, 0, "no pod '%s' in namespace '%s' on this node", j->target->pod,
+		wanted_namespace(j));
+	return err_explain(err, "POD_NOT_FOUND",
+			   "'berth get pods -A' lists what there is, and where");
+}
+
+static int none_runs(const struct joining *j, struct err *err)
 {
 	const char *container = j->target->container;
 
-	err_set(err, is_there ? ERR_FAILED_PRECONDITION : ERR_NOT_FOUND, 0,
-		is_there ? "no container%s%s of pod '%s' is running in namespace '%s'"
-			 : "there is no container%s%s of a pod '%s' in namespace '%s'",
+	err_set(err, ERR_FAILED_PRECONDITION, 0,
+		"no container%s%s of pod '%s' is running in namespace '%s'",
 		container[0] ? " " : "", container, j->target->pod, wanted_namespace(j));
-	return err_explain(err, is_there ? "CONTAINER_NOT_RUNNING" : "POD_NOT_FOUND", NULL);
+	return err_explain(err, "CONTAINER_NOT_RUNNING",
+			   "'berth describe pod' says what became of it");
 }
 
 /* The one that runs; newest first, so that of a container's lives it is the present one. */
@@ -166,16 +221,12 @@ static int choose(const struct joining *j, const struct runtime_container *list,
 		is_there = true;
 		if (list[i].state != RUNTIME_RUNNING)
 			continue;
-		if (chosen && strcmp(chosen->name, list[i].name) != 0) {
-			err_set(err, ERR_FAILED_PRECONDITION, 0,
-				"pod '%s' has several containers: '%s', '%s'", j->target->pod,
-				chosen->name, list[i].name);
-			return err_explain(err, "CONTAINER_REQUIRED", "Say which by --container.");
-		}
+		if (chosen && strcmp(chosen->name, list[i].name) != 0)
+			return not_named(j, list, count, err);
 		chosen = chosen ? chosen : &list[i];
 	}
 	if (!chosen)
-		return none_runs(j, is_there, err);
+		return is_there ? none_runs(j, err) : none_there(j, list, count, err);
 	*ret_id = chosen->id;
 	return 0;
 }

@@ -130,7 +130,7 @@ static int parse_list(struct list_call *list, Berth__Node__V1__FileInfo *infos,
 		      struct err *err)
 {
 	char *at = list->said.data;
-	const char *end = at + list->said.len;
+	const char *end = at ? at + list->said.len : NULL;
 	char *fields[FIELDS];
 
 	rep->files = items;

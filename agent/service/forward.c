@@ -100,9 +100,9 @@ static void on_sandboxes(void *arg, const struct runtime_sandbox *list, size_t c
 					on_details, open);
 		return;
 	}
-	err_set(&err, ERR_NOT_FOUND, 0, "no pod '%s' runs in namespace '%s'", open->req->pod,
-		namespace);
-	err_explain(&err, "POD_NOT_FOUND", NULL);
+	err_set(&err, ERR_NOT_FOUND, 0, "no pod '%s' runs in namespace '%s' on this node",
+		open->req->pod, namespace);
+	err_explain(&err, "POD_NOT_FOUND", "'berth get pods -A' lists what there is, and where");
 	open_fail(open, &err);
 }
 

@@ -10,6 +10,23 @@
 
 #include <stdlib.h>
 
+/* What a call keeps until its answer, 'size' bytes for the caller to fill and free, and the namespaces it is
+ * about. NULL: no memory, and told. */
+static void *begin(void *call, size_t size, char *const *namespaces, size_t count, struct strv *ret)
+{
+	void *kept = malloc(size);
+	struct err err;
+
+	for (size_t i = 0; i < count; i++)
+		strv_add(ret, namespaces[i]);
+	if (kept && !strv_failed(ret))
+		return kept;
+	free(kept);
+	err_oom(&err);
+	call_fail(call, &err);
+	return NULL;
+}
+
 struct quiesce_call {
 	Berth__Node__V1__QuiesceReply_Closure reply;
 	void *call;
@@ -99,7 +116,8 @@ static void lifecycle_quiesce(Berth__Node__V1__Lifecycle_Service *self,
 {
 	const struct agent *agent = call_agent(call);
 	cleanup_with(strv) struct strv namespaces = { 0 };
-	struct quiesce_call *c = malloc(sizeof(*c));
+	struct quiesce_call *c =
+		begin(call, sizeof(*c), req->namespaces, req->n_namespaces, &namespaces);
 	struct quiesce_config config = {
 		.loop = agent->loop,
 		.units = agent->units,
@@ -108,17 +126,10 @@ static void lifecycle_quiesce(Berth__Node__V1__Lifecycle_Service *self,
 		.proc_root = units_proc_root(agent->units),
 		.grace_s = req->grace_seconds,
 	};
-	struct err err;
 
 	(void)self;
-	for (size_t i = 0; i < req->n_namespaces; i++)
-		strv_add(&namespaces, req->namespaces[i]);
-	if (!c || strv_failed(&namespaces)) {
-		free(c);
-		err_oom(&err);
-		call_fail(call, &err);
+	if (!c)
 		return;
-	}
 	*c = (struct quiesce_call){ .reply = reply, .call = call };
 	config.namespaces = namespaces;
 	events_note(agent->events, EVENT_NORMAL, "node", "node", "Quiescing",
@@ -194,23 +205,17 @@ static void begin_freeze(freeze_start_fn *start, const Berth__Node__V1__PauseReq
 {
 	const struct agent *agent = call_agent(call);
 	cleanup_with(strv) struct strv namespaces = { 0 };
-	struct pause_call *c = malloc(sizeof(*c));
+	struct pause_call *c =
+		begin(call, sizeof(*c), req->namespaces, req->n_namespaces, &namespaces);
 	struct freeze_config config = {
 		.units = agent->units,
 		.runtime = agent->runtime,
 		.pods = agent->pods,
 		.marker_dir = agent->config.private_dir,
 	};
-	struct err err;
 
-	for (size_t i = 0; i < req->n_namespaces; i++)
-		strv_add(&namespaces, req->namespaces[i]);
-	if (!c || strv_failed(&namespaces)) {
-		free(c);
-		err_oom(&err);
-		call_fail(call, &err);
+	if (!c)
 		return;
-	}
 	*c = (struct pause_call){ .reply = reply, .call = call };
 	config.namespaces = namespaces;
 	start(&config, freeze_deadline(call), on_frozen, c);

@@ -1,5 +1,6 @@
 #include "agent/streams/logs.h"
 #include "agent/agent.h"
+#include "agent/pods/pods.h"
 #include "agent/service/call.h"
 #include "agent/streams/child.h"
 #include "agent/units/unit.h"
@@ -106,6 +107,7 @@ static void logs_container(Berth__Node__V1__Logs_Service *self,
 	spec.namespace = target->namespace_[0] ? target->namespace_ : "default";
 	spec.pod = target->pod;
 	spec.container = target->container;
+	spec.uid = pods_uid(agent->pods, spec.namespace, spec.pod);
 	if (container_logs_open(agent->streams, agent->loop, &spec, ROLE_READ, &s, &err) < 0)
 		call_fail(call, &err);
 	else

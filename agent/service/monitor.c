@@ -16,7 +16,7 @@
 #define PROBE_MS        2000  /* a part that takes longer hangs */
 #define ROUND_MS        10000 /* between probes of a ready node */
 #define ROUND_SLACK_MS  2000
-#define ROUND_FIRST_MS  50  /* while the node comes up */
+#define ROUND_FIRST_MS  20  /* while the node comes up */
 #define ROUND_WAITED_MS 250 /* the most while a caller waits for ready */
 
 enum part {
@@ -26,11 +26,12 @@ enum part {
 	PART_DISK,
 	PART_MEMORY,
 	PART_CLOCK,
+	PART_PRELOAD, /* the last: few nodes have it */
 	PART_COUNT
 };
 
-static const char *const part_names[PART_COUNT] = { "systemd", "runtime", "kubelet",
-						    "disk",    "memory",  "clock" };
+static const char *const part_names[PART_COUNT] = { "systemd", "runtime", "kubelet", "disk",
+						    "memory",  "clock",   "preload" };
 
 struct waiter {
 	struct waiter *prev, *next;
@@ -77,8 +78,16 @@ static void name_what_is_missing(const struct monitor *m, struct err *ret)
 	static const char *const unknown = "not probed yet";
 	const struct part_health *system = &m->parts[PART_SYSTEMD];
 	const struct part_health *runtime = &m->parts[PART_RUNTIME];
+	const struct part_health *preload = &m->parts[PART_PRELOAD];
 	char missing[400];
 	int len = 0;
+
+	if (preload->state == PART_STATE_FAILED) {
+		err_set(ret, ERR_RESOURCE_EXHAUSTED, 0, "%s", preload->message);
+		err_explain(ret, "NO_SPACE",
+			    "free disk space where the engine keeps its volumes, or preload less");
+		return;
+	}
 
 	if (!m->system_up)
 		len = snprintf(missing, sizeof(missing), "systemd: %s",
@@ -86,7 +95,11 @@ static void name_what_is_missing(const struct monitor *m, struct err *ret)
 	if (!m->runtime_up)
 		snprintf(missing + len, sizeof(missing) - (size_t)len, "%sruntime: %s",
 			 len ? "; " : "", *runtime->message ? runtime->message : unknown);
-	err_set(ret, ERR_DEADLINE_EXCEEDED, 0, "the node is not ready: %s", missing);
+	if (preload->state == PART_STATE_DEGRADED)
+		err_set(ret, ERR_DEADLINE_EXCEEDED, 0, "the node is not ready: %s; %s",
+			preload->message, missing);
+	else
+		err_set(ret, ERR_DEADLINE_EXCEEDED, 0, "the node is not ready: %s", missing);
 	err_explain(ret, "NODE_NOT_READY", NULL);
 }
 
@@ -119,11 +132,32 @@ static void schedule(struct monitor *m, int64_t in_ms)
 	timer_move(m->timer, deadline_in_ms(in_ms));
 }
 
+static void probe_preload(struct monitor *m)
+{
+	bool given = part_probe_preload(&m->parts[PART_PRELOAD], m->agent->config.preload_state);
+	struct err err;
+
+	m->health.count = given ? PART_COUNT : PART_PRELOAD;
+	if (m->parts[PART_PRELOAD].state != PART_STATE_FAILED || !m->waiters)
+		return;
+	name_what_is_missing(m, &err);
+	wake_waiters(m, &err);
+}
+
+/* Looked at once more before the node is called ready: what came later than the last look must not be
+ * missed. */
+static bool has_preload(struct monitor *m)
+{
+	if (!m->health.ready)
+		probe_preload(m);
+	return m->parts[PART_PRELOAD].state != PART_STATE_FAILED;
+}
+
 static void judge_ready(struct monitor *m)
 {
 	bool was_ready = m->health.ready;
 
-	m->health.ready = m->system_up && m->runtime_up;
+	m->health.ready = m->system_up && m->runtime_up && has_preload(m);
 	if (was_ready == m->health.ready)
 		return;
 	if (was_ready) {
@@ -229,6 +263,7 @@ static void probe_local(struct monitor *m)
 	part_probe_disk(&m->parts[PART_DISK], "/var");
 	part_probe_memory(&m->parts[PART_MEMORY], "/proc/meminfo");
 	part_probe_clock(&m->parts[PART_CLOCK], &m->watch);
+	probe_preload(m);
 }
 
 static void probe_others(struct monitor *m)
@@ -273,6 +308,8 @@ static int on_round(sd_event_source *timer, uint64_t usec, void *arg)
 	sd_event_source_set_time_accuracy(timer, m->health.ready ? ROUND_SLACK_MS * 1000 : 1000);
 	schedule(m, next_round_ms(m));
 	probe_local(m);
+	if (!m->health.ready)
+		probe_preload(m);
 	probe_others(m);
 	judge_health(m);
 	return 0;
@@ -292,7 +329,7 @@ int monitor_open(struct agent *agent, struct monitor **ret_monitor, struct err *
 	m->health = (struct node_health){
 		.healthy = true,
 		.parts = m->parts,
-		.count = PART_COUNT,
+		.count = PART_PRELOAD,
 		.runtime_name = m->runtime_name,
 		.runtime_version = m->runtime_version,
 	};
@@ -328,7 +365,7 @@ void monitor_wait_ready(struct monitor *m, struct deadline by, monitor_ready_fn 
 	struct waiter *w = calloc(1, sizeof(*w));
 	struct err err;
 
-	if (m->health.ready)
+	if (m->health.ready || m->parts[PART_PRELOAD].state == PART_STATE_FAILED)
 		by = deadline_in_ms(0);
 	if (!w || timer_start(m->agent->loop, by, on_waiter_timer, w, &w->timer) < 0) {
 		free(w);

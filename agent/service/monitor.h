@@ -22,7 +22,7 @@ enum part_state {
 };
 
 struct part_health {
-	const char *name; /* "systemd" "runtime" "kubelet" "disk" "memory" "clock" */
+	const char *name; /* "systemd" "runtime" "kubelet" "disk" "memory" "clock" "preload" */
 	enum part_state state;
 	char message[160];
 	int64_t checked_ms; /* monotonic; 0: never */
@@ -45,6 +45,7 @@ int monitor_open(struct agent *agent, struct monitor **ret_monitor, struct err *
 void monitor_close(struct monitor *monitor);
 /* Borrowed until the loop runs again. */
 const struct node_health *monitor_get(struct monitor *monitor);
-/* 'done' once, when ready or at 'by'. */
+/* 'done' once, when ready or at 'by'; or when what the node was to begin with does not fit on its disk:
+ * ERR_RESOURCE_EXHAUSTED, reason NO_SPACE (CN-123). */
 void monitor_wait_ready(struct monitor *monitor, struct deadline by, monitor_ready_fn *done,
 			void *arg);

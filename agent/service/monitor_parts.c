@@ -120,6 +120,35 @@ void part_judge_memory(struct part_health *part, uint64_t available_kib)
 			 "only %" PRIu64 " MiB of memory left", available_kib / 1024);
 }
 
+/* The line without its end, "" when there is none. */
+static void read_line(FILE *file, char *line, size_t size)
+{
+	if (!fgets(line, (int)size, file))
+		line[0] = '\0';
+	line[strcspn(line, "\n")] = '\0';
+}
+
+bool part_probe_preload(struct part_health *part, const char *path)
+{
+	FILE *file = path ? fopen(path, "re") : NULL;
+	char word[16], sentence[sizeof(part->message)];
+	enum part_state state = PART_STATE_DEGRADED;
+
+	if (!file) {
+		part_set(part, PART_STATE_ABSENT, "%s", "");
+		return false;
+	}
+	read_line(file, word, sizeof(word));
+	read_line(file, sentence, sizeof(sentence));
+	fclose(file);
+	if (strcmp(word, "ok") == 0)
+		state = PART_STATE_OK;
+	else if (strcmp(word, "full") == 0)
+		state = PART_STATE_FAILED;
+	part_set(part, state, "%s", sentence);
+	return true;
+}
+
 static void watch_steps(struct clock_watch *watch, int64_t offset_ms, int64_t steady_ms)
 {
 	int64_t step_ms = offset_ms - watch->offset_ms;

@@ -37,6 +37,10 @@ void part_judge_disk(struct part_health *part, uint64_t used, uint64_t left);
 /* kubelet evicts pods below 100 MiB: DEGRADED; below 32 MiB: FAILED. */
 void part_judge_memory(struct part_health *part, uint64_t available_kib);
 
+/* What images/node's preload has written down (CN-123), a word and a sentence: "ok" is OK; "unpacking" and
+ * "degraded" are DEGRADED; "full" is FAILED. False, and the part ABSENT: this node was given nothing. */
+bool part_probe_preload(struct part_health *part, const char *path);
+
 /* Remembers the wall clock's distance from the monotonic one between two probes. */
 struct clock_watch {
 	bool started;

@@ -20,6 +20,8 @@
 #define ROUNDS_MAX 16
 
 struct cgroup_place {
+	char *root;
+	char *name;
 	bool v2;
 	/* Open directories, -1: there is none. The first is the one that knows all processes; on v1 the
 	 * others are memory and pids, on v2 it is the only one. */
@@ -97,39 +99,60 @@ static int open_tree(const char *root, const char *tree, const char *name, __fsw
 	return open_below(dir, name);
 }
 
-void cgroup_place_close(struct cgroup_place *place)
+static void close_trees(struct cgroup_place *place)
 {
-	if (!place)
-		return;
 	for (size_t i = 0; i < CGROUP_TREES; i++) {
 		if (place->trees[i] >= 0)
 			close(place->trees[i]);
+		place->trees[i] = -1;
 	}
-	free(place);
 }
 
-int cgroup_place_open(const char *root, const char *name, struct cgroup_place **ret_place,
-		      struct err *err)
+static void open_trees(struct cgroup_place *place)
 {
-	struct cgroup_place *place = malloc(sizeof(*place));
+	const char *root = place->root, *name = place->name;
 
-	if (!place)
-		return err_oom(err);
 	place->trees[TREE_ALL] = open_tree(root, ".", name, CGROUP2_SUPER_MAGIC);
 	place->trees[TREE_MEMORY] = place->trees[TREE_PIDS] = -1;
 	place->v2 = place->trees[TREE_ALL] >= 0;
 	if (place->v2) {
 		write_file(place->trees[TREE_ALL], "cgroup.subtree_control", "+memory +pids");
-	} else {
-		place->trees[TREE_ALL] = open_tree(root, "systemd", name, CGROUP_SUPER_MAGIC);
-		place->trees[TREE_MEMORY] = open_tree(root, "memory", name, CGROUP_SUPER_MAGIC);
-		place->trees[TREE_PIDS] = open_tree(root, "pids", name, CGROUP_SUPER_MAGIC);
+		return;
 	}
-	if (place->trees[TREE_ALL] < 0) {
-		cgroup_place_close(place);
+	place->trees[TREE_ALL] = open_tree(root, "systemd", name, CGROUP_SUPER_MAGIC);
+	place->trees[TREE_MEMORY] = open_tree(root, "memory", name, CGROUP_SUPER_MAGIC);
+	place->trees[TREE_PIDS] = open_tree(root, "pids", name, CGROUP_SUPER_MAGIC);
+}
+
+void cgroup_place_close(struct cgroup_place *place)
+{
+	if (!place)
+		return;
+	close_trees(place);
+	free(place->root);
+	free(place->name);
+	free(place);
+}
+DEFINE_CLEANUP(cgroup_place, struct cgroup_place *, cgroup_place_close)
+
+int cgroup_place_open(const char *root, const char *name, struct cgroup_place **ret_place,
+		      struct err *err)
+{
+	cleanup_with(cgroup_place) struct cgroup_place *place = malloc(sizeof(*place));
+
+	if (!place)
+		return err_oom(err);
+	*place = (struct cgroup_place){
+		.root = strdup(root),
+		.name = strdup(name),
+		.trees = { -1, -1, -1 },
+	};
+	if (!place->root || !place->name)
+		return err_oom(err);
+	open_trees(place);
+	if (place->trees[TREE_ALL] < 0)
 		return err_set(err, ERR_UNIMPLEMENTED, 0, "no cgroup below '%s' can be made", root);
-	}
-	*ret_place = place;
+	*ret_place = TAKE(place);
 	return 0;
 }
 
@@ -175,21 +198,45 @@ static bool make_in_tree(struct cgroup_place *place, size_t tree, const char *na
 	return place->v2 || entry->tasks[tree] >= 0;
 }
 
-int cgroup_make(struct cgroup_place *place, const char *name, bool helper,
-		struct cgroup_entry *ret_entry, struct err *err)
+/* -1 with errno, and nothing is left of it. */
+static int make_in_all(struct cgroup_place *place, const char *name, bool helper,
+		       struct cgroup_entry *ret_entry)
 {
 	struct cgroup_entry entry = CGROUP_NOWHERE;
 
+	if (place->trees[TREE_ALL] < 0) {
+		errno = ENOENT;
+		return -1;
+	}
 	for (size_t tree = 0; tree < CGROUP_TREES; tree++) {
+		int sys;
+
 		if (make_in_tree(place, tree, name, helper, &entry))
 			continue;
-		err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a cgroup for a program");
+		sys = errno;
 		cgroup_entry_close(&entry);
 		cgroup_remove(place, name);
+		errno = sys;
 		return -1;
 	}
 	*ret_entry = entry;
 	return 0;
+}
+
+int cgroup_make(struct cgroup_place *place, const char *name, bool helper,
+		struct cgroup_entry *ret_entry, struct err *err)
+{
+	if (make_in_all(place, name, helper, ret_entry) == 0)
+		return 0;
+	/* A systemd that sees this hierarchy as its own removes what is empty in it: that of another
+	 * container to which the host's cgroup v1 was given whole. */
+	if (errno == ENOENT) {
+		close_trees(place);
+		open_trees(place);
+		if (make_in_all(place, name, helper, ret_entry) == 0)
+			return 0;
+	}
+	return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a cgroup for a program");
 }
 
 /* --- the end of one -------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ int cgroup_place_open(const char *root, const char *name, struct cgroup_place **
 		      struct err *err);
 void cgroup_place_close(struct cgroup_place *place);
 
-/* Makes the cgroup 'name'. The descriptors are the caller's: cgroup_entry_close(). */
+/* Makes the cgroup 'name', and the place anew when somebody has removed it. The descriptors are the caller's: cgroup_entry_close(). */
 int cgroup_make(struct cgroup_place *place, const char *name, bool helper,
 		struct cgroup_entry *ret_entry, struct err *err);
 void cgroup_entry_close(struct cgroup_entry *entry);

@@ -59,6 +59,20 @@ static void set_variable(struct strv *env, const char *assignment)
 	strv_add(env, assignment);
 }
 
+/* The node's way out, which its engine has told the agent (CN-114). */
+static void add_proxies(struct strv *env)
+{
+	static const char *const names[] = { "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+					     "http_proxy", "https_proxy", "no_proxy" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value && *value)
+			strv_addf(env, "%s=%s", names[i], value);
+	}
+}
+
 static int make_env(const struct child_spec *spec, const struct spawn_user *user, struct strv *ret,
 		    struct err *err)
 {
@@ -67,6 +81,7 @@ static int make_env(const struct child_spec *spec, const struct spawn_user *user
 	strv_addf(ret, "USER=%s", user->name);
 	if (spec->tty)
 		strv_add(ret, "TERM=xterm");
+	add_proxies(ret);
 	for (const char *const *more = spec->env; more && *more; more++)
 		set_variable(ret, *more);
 	return strv_failed(ret) ? err_oom(err) : 0;

@@ -1,13 +1,12 @@
 #include "agent/streams/container.h"
 
+#include "agent/streams/handshake.h"
 #include "agent/streams/streams_impl.h"
 #include "agent/streams/ws.h"
 #include "agent/units/timer.h"
 #include "shared/base/cleanup.h"
-#include "shared/base/parse.h"
 #include "shared/base/text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -264,28 +262,6 @@ static void go_on(struct container *c)
 
 /* --- the handshake --------------------------------------------------------------------------------- */
 
-static bool has_header(const char *head, const char *name, const char *value)
-{
-	const char *at = strcasestr(head, name);
-	const char *end = at ? strchr(at + 2, '\r') : NULL; /* a name begins with a line's end */
-	const char *found = at ? strcasestr(at, value) : NULL;
-
-	return found && end && found < end;
-}
-
-/* What proves that no cache answered (Sec-WebSocket-Accept) is not looked at: this is the runtime, which
- * named the address itself, on the loopback. */
-static int check_answer(struct container *c, const char *head, struct err *err)
-{
-	c->tells_eof = has_header(head, "\r\nSec-WebSocket-Protocol:", "v5.channel.k8s.io");
-	if (strncmp(head, "HTTP/1.1 101", 12) == 0 &&
-	    (c->tells_eof || has_header(head, "\r\nSec-WebSocket-Protocol:", "v4.channel.k8s.io")))
-		return 0;
-	err_set(err, ERR_UNAVAILABLE, 0, "the runtime's streaming server answered '%.*s'",
-		(int)strcspn(head, "\r\n"), head);
-	return err_explain(err, "RUNTIME_REFUSED", NULL);
-}
-
 static void read_answer(struct container *c)
 {
 	int got = receive(c);
@@ -305,7 +281,7 @@ static void read_answer(struct container *c)
 		return;
 	}
 	end[2] = '\0';
-	if (check_answer(c, (char *)c->in, &err) < 0) {
+	if (handshake_check((char *)c->in, &c->tells_eof, &err) < 0) {
 		fail(c, &err);
 		return;
 	}
@@ -475,83 +451,6 @@ static const struct stream_ops deaf_ops = {
 
 /* --- opening --------------------------------------------------------------------------------------- */
 
-struct place {
-	struct sockaddr_in v4;
-	char host[64]; /* as the request names it */
-	const char *path;
-};
-
-static bool is_plain(const char *text)
-{
-	for (; *text; text++) {
-		if (*text <= ' ' || *text > '~')
-			return false;
-	}
-	return true;
-}
-
-/* "http://127.0.0.1:1234/exec/x". */
-static int parse_url(const char *url, struct place *ret, struct err *err)
-{
-	const char *host = strncmp(url, "http://", 7) == 0 ? url + 7 : "";
-	size_t len = strcspn(host, "/");
-	char address[64], *colon;
-	int64_t port;
-
-	*ret = (struct place){ .path = host[len] ? host + len : "/" };
-	ret->v4.sin_family = AF_INET;
-	if (len > 0 && len < sizeof(ret->host) && is_plain(url)) {
-		snprintf(ret->host, sizeof(ret->host), "%.*s", (int)len, host);
-		snprintf(address, sizeof(address), "%s", ret->host);
-		colon = strrchr(address, ':');
-		if (colon && parse_int(colon + 1, 1, UINT16_MAX, &port)) {
-			*colon = '\0';
-			ret->v4.sin_port = htons((uint16_t)port);
-			if (inet_pton(AF_INET, address, &ret->v4.sin_addr) == 1)
-				return 0;
-		}
-	}
-	err_set(err, ERR_UNIMPLEMENTED, 0,
-		"the runtime's streaming server is at '%.80s'; only http:// and an IPv4 address "
-		"are understood",
-		url);
-	return err_explain(err, "SESSIONS_UNSUPPORTED", NULL);
-}
-
-/* 16 random bytes in base64: 21 free digits and one of which the last four bits are 0. */
-static void make_key(char key[25])
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint8_t random[22] = { 0 };
-
-	if (getrandom(random, sizeof(random), GRND_NONBLOCK) < 0)
-		random[0] = 1;
-	for (size_t i = 0; i < 21; i++)
-		key[i] = digits[random[i] % 64];
-	key[21] = "AQgw"[random[21] % 4];
-	key[22] = key[23] = '=';
-	key[24] = '\0';
-}
-
-static int fill_request(struct container *c, const struct place *place, struct err *err)
-{
-	char key[25];
-	int len;
-
-	make_key(key);
-	len = snprintf((char *)c->out, sizeof(c->out),
-		       "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n"
-		       "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-		       "Sec-WebSocket-Key: %s\r\n"
-		       "Sec-WebSocket-Protocol: v5.channel.k8s.io, v4.channel.k8s.io\r\n\r\n",
-		       place->path, place->host, key);
-	if (len < 0 || (size_t)len >= sizeof(c->out))
-		return err_set(err, ERR_INTERNAL, 0, "the runtime's URL is too long");
-	c->out_len = (size_t)len;
-	return 0;
-}
-
 static int on_late(sd_event_source *source, uint64_t usec, void *arg)
 {
 	struct err err;
@@ -564,7 +463,7 @@ static int on_late(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
-static int start(struct container *c, const struct place *place, struct deadline by,
+static int start(struct container *c, const struct handshake_place *place, struct deadline by,
 		 struct err *err)
 {
 	int rc;
@@ -583,8 +482,8 @@ static int start(struct container *c, const struct place *place, struct deadline
 }
 
 static int container_new(struct streams *streams, const struct container_target *target,
-			 const struct place *place, enum method_role role, struct container **ret,
-			 struct err *err)
+			 const struct handshake_place *place, enum method_role role,
+			 struct container **ret, struct err *err)
 {
 	cleanup_free struct container *c = calloc(1, sizeof(*c));
 
@@ -595,7 +494,7 @@ static int container_new(struct streams *streams, const struct container_target 
 	c->rows = target->rows;
 	c->columns = target->columns;
 	c->fd = c->channel = -1;
-	if (fill_request(c, place, err) < 0 ||
+	if (handshake_request(place, (char *)c->out, sizeof(c->out), &c->out_len, err) < 0 ||
 	    stream_new(streams, target->input ? &container_ops : &deaf_ops, c, role, &c->stream,
 		       err) < 0)
 		return -1;
@@ -608,10 +507,10 @@ void container_stream_open(struct streams *streams, const struct container_targe
 			   void *arg)
 {
 	struct container *c = NULL;
-	struct place place;
+	struct handshake_place place;
 	struct err err;
 
-	if (parse_url(target->url, &place, &err) < 0 ||
+	if (handshake_parse_url(target->url, &place, &err) < 0 ||
 	    container_new(streams, target, &place, role, &c, &err) < 0) {
 		done(arg, NULL, &err);
 		return;

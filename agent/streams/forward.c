@@ -4,8 +4,8 @@
 #include "agent/streams/streams_impl.h"
 #include "agent/units/timer.h"
 #include "shared/base/cleanup.h"
+#include "shared/base/inet.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -20,12 +20,6 @@
 
 static const char *const loopbacks[] = { "127.0.0.1", "::1" };
 
-union any_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
 struct forward {
 	struct streams *streams;
 	struct stream *stream;
@@ -33,7 +27,9 @@ struct forward {
 	char addresses[ARRAY_LEN(loopbacks)][INET6_ADDRSTRLEN];
 	size_t count, next; /* of the addresses: the first that has not been tried */
 	uint16_t port;
-	int fd; /* -1: none */
+	struct netns_ask ask; /* for the socket of the address under way */
+	struct err no_socket; /* why there was none */
+	int fd;               /* -1: none */
 	sd_event_source *source;
 	sd_event_source *timer;
 	forward_done_fn *done; /* NULL once it has been told */
@@ -173,6 +169,7 @@ static void forward_close(void *source)
 	struct err err;
 
 	f->source = sd_event_source_disable_unref(f->source);
+	netns_cancel(&f->ask);
 	if (f->fd >= 0)
 		close(f->fd);
 	err_set(&err, ERR_UNAVAILABLE, 0, "the session was closed");
@@ -207,22 +204,6 @@ static void established(struct forward *f)
 	tell(f, NULL);
 }
 
-static socklen_t parse_address(const char *text, uint16_t port, union any_address *ret)
-{
-	*ret = (union any_address){ 0 };
-	if (inet_pton(AF_INET, text, &ret->v4.sin_addr) == 1) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_port = htons(port);
-		return sizeof(ret->v4);
-	}
-	if (inet_pton(AF_INET6, text, &ret->v6.sin6_addr) == 1) {
-		ret->v6.sin6_family = AF_INET6;
-		ret->v6.sin6_port = htons(port);
-		return sizeof(ret->v6);
-	}
-	return 0;
-}
-
 static void try_next(struct forward *f, int sys);
 
 static int on_connected(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -244,38 +225,77 @@ static int on_connected(sd_event_source *source, int fd, uint32_t events, void *
 	return 0;
 }
 
-/* 0: under way or there; else the errno. */
-static int start_connect(struct forward *f, const char *text, struct err *err)
+/* All that follow: 0: under way or there; else the errno. */
+static int start_connect(struct forward *f)
 {
-	union any_address address;
-	socklen_t len = parse_address(text, f->port, &address);
+	union inet_address address;
+	socklen_t len = inet_parse(f->addresses[f->next - 1], f->port, &address);
 	int rc;
 
-	if (!len || netns_socket(f->pid, address.any.sa_family, &f->fd, err) < 0)
-		return EADDRNOTAVAIL;
 	if (connect(f->fd, &address.any, len) < 0 && errno != EINPROGRESS)
 		return errno;
 	rc = sd_event_add_io(f->streams->loop, &f->source, f->fd, EPOLLOUT, on_connected, f);
 	return rc < 0 ? -rc : 0;
 }
 
+static int on_socket(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct forward *f = arg;
+	int sys = EADDRNOTAVAIL;
+
+	(void)source;
+	(void)fd;
+	(void)events;
+	f->source = sd_event_source_disable_unref(f->source);
+	if (netns_answer(&f->ask, f->pid, &f->fd, &f->no_socket) == 0)
+		sys = start_connect(f);
+	if (sys)
+		try_next(f, sys);
+	return 0;
+}
+
+/* From the network of process 'pid': it is sent for. */
+static int start_there(struct forward *f, int family)
+{
+	int rc;
+
+	if (netns_ask(f->pid, family, &f->ask, &f->no_socket) < 0)
+		return EADDRNOTAVAIL;
+	rc = sd_event_add_io(f->streams->loop, &f->source, f->ask.from, EPOLLIN, on_socket, f);
+	return rc < 0 ? -rc : 0;
+}
+
+static int start(struct forward *f)
+{
+	union inet_address address;
+
+	if (!inet_parse(f->addresses[f->next++], f->port, &address))
+		return EADDRNOTAVAIL;
+	if (f->pid)
+		return start_there(f, address.any.sa_family);
+	f->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return f->fd < 0 ? errno : start_connect(f);
+}
+
 /* 'sys': why the one before did not do. */
 static void try_next(struct forward *f, int sys)
 {
-	struct err err = { 0 };
+	struct err err;
 
 	f->refused = f->refused || sys == ECONNREFUSED;
 	while (f->next < f->count) {
 		f->source = sd_event_source_disable_unref(f->source);
+		netns_cancel(&f->ask);
 		if (f->fd >= 0)
 			close(f->fd);
 		f->fd = -1;
-		sys = start_connect(f, f->addresses[f->next++], &err);
+		sys = start(f);
 		if (sys == 0)
 			return;
 		f->refused = f->refused || sys == ECONNREFUSED;
 	}
-	if (f->refused || sys == ECONNREFUSED) {
+	err = f->no_socket;
+	if (f->refused) {
 		err_set(&err, ERR_UNAVAILABLE, 0, "nobody listens on port %u", f->port);
 		err_explain(&err, "NOBODY_LISTENS", NULL);
 	} else if (err.code == ERR_OK) {

@@ -25,6 +25,7 @@ struct container_logs_spec {
 	const char *namespace;
 	const char *pod;
 	const char *container; /* "" or NULL: the only one */
+	const char *uid;       /* the pod's, where it is known; "" or NULL: not */
 	bool previous;         /* of the run before; never followed */
 	struct logs_range range;
 	/* Tells when what is followed has ended; NULL: nobody does. */

@@ -53,27 +53,41 @@ static bool is_uid(const char *s)
 	return true;
 }
 
-static int find_pod(int root_fd, const char *prefix, char ret_name[NAME_MAX + 1])
+/* A clock that was set back makes a directory of 1970, or of before. */
+static bool is_better(const char *name, int64_t ns, const char *best, int64_t best_ns)
+{
+	if (!best[0] || ns != best_ns)
+		return !best[0] || ns > best_ns;
+	return strcmp(name, best) > 0;
+}
+
+static int find_pod(int root_fd, const char *prefix, const char *uid, char ret_name[NAME_MAX + 1])
 {
 	cleanup_with(dir) DIR *dir = list_dir(root_fd);
 	size_t len = strlen(prefix);
 	struct dirent *entry;
-	int64_t newest_ns = -1;
+	int64_t best_ns = 0;
 	struct stat st;
 
+	ret_name[0] = '\0';
 	while (dir && (entry = readdir(dir))) {
+		int64_t ns;
+
 		if (strncmp(entry->d_name, prefix, len) != 0 || !is_uid(entry->d_name + len) ||
 		    fstatat(root_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-		    !S_ISDIR(st.st_mode) || ns_of(st.st_mtim) <= newest_ns)
+		    !S_ISDIR(st.st_mode))
 			continue;
-		newest_ns = ns_of(st.st_mtim);
+		ns = strcmp(entry->d_name + len, uid) == 0 ? INT64_MAX : ns_of(st.st_mtim);
+		if (!is_better(entry->d_name, ns, ret_name, best_ns))
+			continue;
+		best_ns = ns;
 		memcpy(ret_name, entry->d_name, strlen(entry->d_name) + 1);
 	}
-	return newest_ns < 0 ? -1 : 0;
+	return ret_name[0] ? 0 : -1;
 }
 
-int log_pod_open(const char *root, const char *namespace, const char *pod, char ret_uid[130],
-		 int *ret_fd, struct err *err)
+int log_pod_open(const char *root, const char *namespace, const char *pod, const char *uid,
+		 char ret_uid[130], int *ret_fd, struct err *err)
 {
 	char prefix[64 + 254 + 3], name[NAME_MAX + 1];
 	cleanup_fd int root_fd = -1, fd = -1;
@@ -83,7 +97,7 @@ int log_pod_open(const char *root, const char *namespace, const char *pod, char 
 			       pod);
 	snprintf(prefix, sizeof(prefix), "%s_%s_", namespace, pod);
 	root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (root_fd >= 0 && find_pod(root_fd, prefix, name) == 0)
+	if (root_fd >= 0 && find_pod(root_fd, prefix, uid, name) == 0)
 		fd = openat(root_fd, name, DIR_FLAGS);
 	if (fd < 0) {
 		err_set(err, ERR_NOT_FOUND, 0, "there is no log of a pod '%s/%s' on this node",
@@ -126,9 +140,9 @@ static int not_named(const struct strv *names, struct err *err)
 
 	for (size_t i = 0; i < names->count; i++)
 		text_addf(&list, "%s%s", i ? ", " : "", names->items[i]);
-	err_set(err, ERR_FAILED_PRECONDITION, 0, "the pod has several containers: %.300s",
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "the pod has several containers: %.300s",
 		text_str(&list));
-	return err_explain(err, "CONTAINER_NOT_NAMED", "name one with --container");
+	return err_explain(err, "CONTAINER_REQUIRED", "name one with --container");
 }
 
 static int no_container(const char *container, const struct strv *names, struct err *err)

@@ -39,10 +39,11 @@ static inline __attribute__((unused)) void cleanup_log_segments(struct log_segme
 	log_segments_release(list);
 }
 
-/* The pod's directory, of several (one that is going away) the one changed last, and its uid. Errors as
+/* The pod's directory, and its uid. Of several (one that is going away) it is that of 'uid', where it has any;
+ * else the one changed last, and of those changed at the same time the one whose uid sorts last. Errors as
  * container_logs_open(). */
-int log_pod_open(const char *root, const char *namespace, const char *pod, char ret_uid[130],
-		 int *ret_fd, struct err *err);
+int log_pod_open(const char *root, const char *namespace, const char *pod, const char *uid,
+		 char ret_uid[130], int *ret_fd, struct err *err);
 /* The container's directory in it; "" means the only one. */
 int log_container_open(int pod_fd, const char *container, char ret_name[64], int *ret_fd,
 		       struct err *err);

@@ -206,8 +206,7 @@ static const struct log_segment *find_next(struct log_file *log, const struct lo
 									      : NULL;
 }
 
-static int begin_segment(struct log_file *log, const struct log_segment *segment, int64_t offset,
-			 struct err *err)
+static int open_segment(struct log_file *log, const struct log_segment *segment, struct err *err)
 {
 	int fd;
 
@@ -216,6 +215,14 @@ static int begin_segment(struct log_file *log, const struct log_segment *segment
 	if (log->fd >= 0)
 		close(log->fd);
 	log->fd = fd;
+	return 0;
+}
+
+static int begin_segment(struct log_file *log, const struct log_segment *segment, int64_t offset,
+			 struct err *err)
+{
+	if (open_segment(log, segment, err) < 0)
+		return -1;
 	log->segment = *segment;
 	log->offset = offset;
 	log->stop = segment->current && !log->range.follow ? segment->size : INT64_MAX;
@@ -459,15 +466,11 @@ static int begin_at(struct log_file *log, size_t file, int64_t offset, struct er
 static int scan_file(struct log_file *log, size_t file, int64_t lines, struct err *err)
 {
 	const struct log_segment *segment = &log->files.items[file];
-	int fd;
 
-	if (log_segment_open(log->dir, segment, &fd, err) < 0)
+	if (open_segment(log, segment, err) < 0)
 		return -1;
-	if (log->fd >= 0)
-		close(log->fd);
-	log->fd = fd;
 	log->file_at = file;
-	tail_scan_init(&log->scan, fd, file == log->floor_at ? log->floor : 0, segment->size,
+	tail_scan_init(&log->scan, log->fd, file == log->floor_at ? log->floor : 0, segment->size,
 		       lines);
 	return 0;
 }
@@ -611,7 +614,8 @@ static int open_dir(struct log_file *log, const struct container_logs_spec *spec
 	const char *container = spec->container ? spec->container : "";
 	cleanup_fd int pod_fd = -1;
 
-	if (log_pod_open(spec->root, spec->namespace, spec->pod, log->uid, &pod_fd, err) < 0)
+	if (log_pod_open(spec->root, spec->namespace, spec->pod, spec->uid ? spec->uid : "",
+			 log->uid, &pod_fd, err) < 0)
 		return -1;
 	return log_container_open(pod_fd, container, log->container, &log->dir, err);
 }

@@ -64,16 +64,19 @@ size_t kmsg_format(const char *record, size_t len, int64_t boot_ns, char ret[KMS
 	unsigned long long sequence, since_boot_us;
 	char stamp[STAMP_BYTES];
 	unsigned long prefix;
+	int64_t ns;
 
-	if (!text || sscanf(record, "%lu,%llu,%llu", &prefix, &sequence, &since_boot_us) != 3)
+	if (!text || sscanf(record, "%lu,%llu,%llu", &prefix, &sequence, &since_boot_us) != 3 ||
+	    __builtin_mul_overflow(since_boot_us, 1000, &ns) ||
+	    __builtin_add_overflow(boot_ns, ns, &ns))
 		return 0;
 	text++;
 	/* Behind the first line are the device's properties. */
 	end = memchr(text, '\n', len - (size_t)(text - record));
 	if (!end)
 		end = record + len;
-	*ret_ns = boot_ns + (int64_t)since_boot_us * 1000;
-	stamp_format(*ret_ns, stamp);
+	*ret_ns = ns;
+	stamp_format(ns, stamp);
 	return (size_t)snprintf(ret, KMSG_LINE_BYTES, "%s kernel F %s: %s: %.*s\n", stamp,
 				facility_name(prefix), priority_name(prefix), (int)(end - text),
 				text);

@@ -1,10 +1,7 @@
 #include "agent/streams/netns.h"
 
-#include "shared/base/cleanup.h"
-
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -48,7 +45,6 @@ static void __attribute__((noreturn)) run_child(const char *path, int family, in
 /* -1 with errno. */
 static int receive(int from)
 {
-	struct pollfd ready = { .fd = from, .events = POLLIN };
 	union control control = { 0 };
 	unsigned char sys = 0;
 	struct iovec iov = { &sys, 1 };
@@ -59,11 +55,12 @@ static int receive(int from)
 	const struct cmsghdr *header;
 	int fd;
 
-	errno = ETIMEDOUT;
-	if (poll(&ready, 1, NETNS_WAIT_MS) != 1)
+	ssize_t n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+	if (n != 1) {
+		errno = n < 0 ? errno : EPIPE;
 		return -1;
-	if (recvmsg(from, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1)
-		return -1;
+	}
 	header = CMSG_FIRSTHDR(&msg);
 	if (sys || !header || header->cmsg_type != SCM_RIGHTS) {
 		errno = sys ? sys : EBADMSG;
@@ -73,42 +70,49 @@ static int receive(int from)
 	return fd;
 }
 
-static int socket_there(uint32_t pid, int family)
+int netns_ask(uint32_t pid, int family, struct netns_ask *ret_ask, struct err *err)
 {
 	char path[64];
 	pid_t child;
 	int pair[2];
-	int fd = -1;
-	int sys;
 
 	snprintf(path, sizeof(path), "/proc/%u/ns/net", pid);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -1;
+		return err_set(err, ERR_UNAVAILABLE, errno, "make a socket");
 	child = _Fork();
 	if (child == 0)
 		run_child(path, family, pair[1]);
 	close(pair[1]);
-	if (child > 0)
-		fd = receive(pair[0]);
-	sys = errno;
-	close(pair[0]);
-	if (child > 0) {
-		kill(child, SIGKILL);
-		waitpid(child, NULL, 0);
+	if (child < 0) {
+		err_set(err, ERR_UNAVAILABLE, errno, "make a process");
+		close(pair[0]);
+		return -1;
 	}
-	errno = sys;
-	return fd;
+	*ret_ask = (struct netns_ask){ .child = child, .from = pair[0] };
+	return 0;
 }
 
-int netns_socket(uint32_t pid, int family, int *ret_fd, struct err *err)
+void netns_cancel(struct netns_ask *ask)
 {
-	int fd = pid ? socket_there(pid, family) : socket(family, SOCKET_FLAGS, 0);
+	if (!ask->child)
+		return;
+	close(ask->from);
+	kill(ask->child, SIGKILL);
+	waitpid(ask->child, NULL, 0);
+	ask->child = 0;
+}
 
-	if (fd < 0 && pid && (errno == ENOENT || errno == ESRCH))
+int netns_answer(struct netns_ask *ask, uint32_t pid, int *ret_fd, struct err *err)
+{
+	int fd = receive(ask->from);
+	int sys = errno;
+
+	netns_cancel(ask);
+	if (fd < 0 && (sys == ENOENT || sys == ESRCH))
 		return err_set(err, ERR_NOT_FOUND, 0, "process %u, whose network it is, is gone",
 			       pid);
 	if (fd < 0)
-		return err_set(err, ERR_UNAVAILABLE, errno, "make a socket");
+		return err_set(err, ERR_UNAVAILABLE, sys, "make a socket");
 	*ret_fd = fd;
 	return 0;
 }

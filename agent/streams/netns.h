@@ -3,10 +3,18 @@
 #include "shared/base/err.h"
 
 #include <stdint.h>
+#include <sys/types.h>
 
-/* How long the process that makes one is waited for; it makes four system calls. */
-#define NETNS_WAIT_MS 100
+/* A process that was sent for a socket. 'from' becomes readable when it is back. */
+struct netns_ask {
+	pid_t child; /* 0: none was sent */
+	int from;
+};
 
-/* A TCP socket of 'family' (AF_INET, AF_INET6) in the network of process 'pid'; 0: in the agent's own.
- * Non-blocking. ERR_NOT_FOUND: that process is gone. The descriptor is the caller's. */
-int netns_socket(uint32_t pid, int family, int *ret_fd, struct err *err);
+/* Sends for a TCP socket of 'family' (AF_INET, AF_INET6) in the network of process 'pid'. Whoever asks waits
+ * for '*ret_ask' to be readable, then calls netns_answer(); or netns_cancel() before. */
+int netns_ask(uint32_t pid, int family, struct netns_ask *ret_ask, struct err *err);
+/* What it has brought; non-blocking, the caller's. ERR_NOT_FOUND: process 'pid' is gone. The ask is over. */
+int netns_answer(struct netns_ask *ask, uint32_t pid, int *ret_fd, struct err *err);
+/* Harmless where none was sent. */
+void netns_cancel(struct netns_ask *ask);

@@ -29,7 +29,9 @@ struct streams;
 #define STREAMS_MAX 64
 /* Output that is kept for one session; then its source waits (I12). Allocated when first needed, freed
  * when all has been read. */
+#ifndef STREAM_BUFFER_BYTES /* fuzzers have a small one, whose edge is near */
 #define STREAM_BUFFER_BYTES ((size_t)1024 * 1024)
+#endif
 /* Most bytes of one read or write. */
 #define STREAM_CHUNK_BYTES ((size_t)256 * 1024)
 /* Longest wait of one read. */

@@ -147,7 +147,7 @@ int streams_make_room(struct streams *streams, struct err *err)
 	}
 	err_set(err, ERR_RESOURCE_EXHAUSTED, 0, "the agent has %d sessions open already",
 		STREAMS_MAX);
-	return err_explain(err, "TOO_MANY_STREAMS", "End some of them, then try again.");
+	return err_explain(err, "TOO_MANY_STREAMS", "end some of them, then try again");
 }
 
 int stream_new(struct streams *streams, const struct stream_ops *ops, void *source,

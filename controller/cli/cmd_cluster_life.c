@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+/* For an engine that nobody asked for to say what it has (CN-216). */
+#define ELSEWHERE_MS 5000
+
 static void line(struct json_object *row, struct text *text)
 {
 	text_addf(text, "cluster/%s %s", field_str(row, "cluster"), field_str(row, "result"));
@@ -40,14 +43,53 @@ static int act_on(struct invocation *inv, const char *cluster, enum cluster_acti
 	return 0;
 }
 
+/* The nodes of the cluster that an engine has; none when it is not there or does not answer. */
+static void list_elsewhere(const char *engine, const char *cluster, struct deadline by,
+			   struct node_list *ret_list)
+{
+	cleanup_with(provider) struct provider *provider = NULL;
+	struct err ignored;
+
+	if (provider_open(engine, NULL, &provider, &ignored) == 0 && provider_has_agents(provider))
+		provider_list(provider, cluster, deadline_min(by, deadline_in_ms(ELSEWHERE_MS)),
+			      ret_list, &ignored);
+}
+
+/* CN-216: nobody said which engine, and the first one knows nothing of the cluster: another may have it. Moves
+ * the invocation there. */
+static int look_elsewhere(struct invocation *inv, const char *cluster, struct node_list *list,
+			  struct err *err)
+{
+	const char *name, *first;
+	struct provider *provider;
+
+	if (invocation_provider(inv, &provider, err) < 0)
+		return -1;
+	first = provider_name(provider);
+	for (size_t i = 0; list->count == 0 && (name = provider_known(i)); i++) {
+		if (strcmp(name, first) == 0)
+			continue;
+		list_elsewhere(name, cluster, inv->by, list);
+		if (list->count == 0)
+			continue;
+		invocation_note(inv, "cluster '%s' is on %s", cluster, name);
+		return invocation_use_provider(inv, name, err);
+	}
+	return 0;
+}
+
 static int act(struct invocation *inv, enum cluster_action action, struct err *err)
 {
 	cleanup_with(node_list) struct node_list list = { 0 };
 	cleanup_json struct json_object *rows = json_object_new_array();
 	const char *cluster = invocation_cluster(inv);
 
-	if (nodes_list(inv, NULL, action != CLUSTER_DELETE, &list, err) < 0 ||
-	    act_on(inv, cluster, action, &list, rows, err) < 0)
+	if (nodes_list(inv, NULL, action != CLUSTER_DELETE, &list, err) < 0)
+		return -1;
+	if (action == CLUSTER_DELETE && list.count == 0 && !invocation_has_provider(inv) &&
+	    look_elsewhere(inv, cluster, &list, err) < 0)
+		return -1;
+	if (act_on(inv, cluster, action, &list, rows, err) < 0)
 		return -1;
 	if (inv->opt->dry_run)
 		return 0;
@@ -213,7 +255,9 @@ const struct command cmd_cluster_delete = {
 	COMMON,
 	.name = "delete cluster",
 	.summary = "remove a cluster with all that is its: nodes, volumes, network, files",
-	.details = "Deleting what is not there is no failure.",
+	.details = "Deleting what is not there is no failure. A cluster that the first engine does "
+		   "not have is\n"
+		   "looked for on the others, unless --provider names one.",
 	.example = "berth delete cluster --name demo",
 	.timeout_ms = 180000,
 	.options = delete_options,

@@ -75,10 +75,10 @@ int container_rows(struct node *node, void *arg, struct json_object *rows, struc
 	struct request request = { .asked = asked, .node = node, .rows = rows };
 	Berth__Node__V1__ContainerListRequest req = BERTH__NODE__V1__CONTAINER_LIST_REQUEST__INIT;
 	char *namespaces[] = { (char *)asked->namespace };
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__containers__descriptor, asked->inv->by, &rpc, err) <
+	    0)
 		return -1;
 	req.include_sandboxes = asked->sandboxes;
 	req.details = asked->details;
@@ -86,7 +86,6 @@ int container_rows(struct node *node, void *arg, struct json_object *rows, struc
 		req.namespaces = namespaces;
 		req.n_namespaces = 1;
 	}
-	rpc = rpc_to(client, &berth__node__v1__containers__descriptor, asked->inv->by, err);
 	berth__node__v1__containers__list(&rpc.base, &req, on_containers, &request);
 	return rpc.result;
 }
@@ -140,7 +139,7 @@ static int get_containers(struct invocation *inv, struct err *err)
 
 	if (nodes_select_and_ask(inv, NODES_ALL, container_rows, &request, &rows, err) < 0)
 		return -1;
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, true, err);
 }
 
 static const struct option_spec get_options[] = {

@@ -57,19 +57,17 @@ static int act_on_node(struct node *node, void *arg, struct json_object *rows, s
 	const struct invocation *inv = request.inv;
 	Berth__Node__V1__ContainerActionRequest req =
 		BERTH__NODE__V1__CONTAINER_ACTION_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
 	request.node = node;
 	request.rows = rows;
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__containers__descriptor, inv->by, &rpc, err) < 0)
 		return -1;
 	req.ids = inv->args->items;
 	req.n_ids = inv->args->count;
 	req.grace_seconds = grace_seconds(inv->opt);
 	req.signal = inv->opt->signal > 0 ? (uint32_t)inv->opt->signal : 0;
 	req.force = inv->opt->force;
-	rpc = rpc_to(client, &berth__node__v1__containers__descriptor, inv->by, err);
 	calls[request.verb](&rpc.base, &req, on_reply, &request);
 	return rpc.result;
 }
@@ -167,11 +165,7 @@ static const struct option_spec stop_options[] = {
 
 static const struct option_spec kill_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "signal",
-	  .value = "SIGNAL",
-	  .type = OPTION_SIGNAL_NO,
-	  OPTION_AT(signal),
-	  .help = "signal to send, where the runtime can (default: KILL)" },
+	OPTION_ROW_SIGNAL("signal to send, where the runtime can (default: KILL)"),
 	{ 0 },
 };
 

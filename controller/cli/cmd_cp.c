@@ -140,6 +140,18 @@ static int open_here(const struct copy *copy, struct copy_target *ret_target, in
 	return 0;
 }
 
+/* Before any node is asked: what is wrong here is no node's fault. */
+static int check_here(const struct copy *copy, struct err *err)
+{
+	struct copy_target target;
+	cleanup_fd int fd = -1;
+
+	if (!copy->from.node[0] && access(copy->from.path, F_OK) < 0)
+		return err_set(err, errno == EACCES ? ERR_PERMISSION_DENIED : ERR_NOT_FOUND, errno,
+			       "copy '%s'", copy->from.path);
+	return copy->to.node[0] ? 0 : open_here(copy, &target, &fd, err);
+}
+
 static void tell_skipped(const struct copy *copy, const struct copy_totals *totals)
 {
 	if (totals->skipped)
@@ -158,8 +170,6 @@ static int copy_to_node(const struct copy *copy, struct client *client, struct e
 
 	if (!copy_base_name(copy->from.path, name))
 		return usage_error(err, "the path '%.40s...' is too long", copy->from.path);
-	if (access(copy->from.path, F_OK) < 0)
-		return err_set(err, ERR_NOT_FOUND, errno, "copy '%s'", copy->from.path);
 	if (open_in(copy, client, &stream, err) < 0)
 		return -1;
 	feed.stream = stream;
@@ -268,6 +278,8 @@ static int cp(struct invocation *inv, struct err *err)
 			    copy.to.path);
 		return err_explain(err, "USAGE", "a path on a node is said as NODE:PATH");
 	}
+	if (check_here(&copy, err) < 0)
+		return -1;
 	transfer_expect_bulk();
 	return run(&copy, err);
 }

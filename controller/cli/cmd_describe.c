@@ -103,14 +103,6 @@ static int describe_node(struct invocation *inv, struct err *err)
 
 /* --- pod and container ---------------------------------------------------------------------------- */
 
-static int nothing_found(const struct invocation *inv, const char *noun, struct err *err)
-{
-	err_set(err, ERR_NOT_FOUND, 0, "no %s '%s'", noun, inv->args->items[0]);
-	return err_explain(err, strcmp(noun, "pod") == 0 ? "POD_NOT_FOUND" : "CONTAINER_NOT_FOUND",
-			   strcmp(noun, "pod") == 0 ? "'berth get pods -A' lists what there is"
-						    : "'berth get containers' lists what there is");
-}
-
 static int describe(struct invocation *inv, const char *noun, node_fn *fn,
 		    struct rows_request *request, struct err *err)
 {
@@ -119,7 +111,7 @@ static int describe(struct invocation *inv, const char *noun, node_fn *fn,
 	if (nodes_select_and_ask(inv, NODES_ALL, fn, request, &rows, err) < 0)
 		return -1;
 	if (json_object_array_length(rows) == 0)
-		return inv->exit_code ? 0 : nothing_found(inv, noun, err);
+		return inv->exit_code ? 0 : rows_not_found(inv, noun, request->namespace, err);
 	return print_all(inv, rows, err);
 }
 

@@ -2,7 +2,7 @@
 #include "controller/cli/cell.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
-#include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/events.pb-c.h"
@@ -259,7 +259,7 @@ static int get_events(struct invocation *inv, struct err *err)
 	if (nodes_select_and_ask(inv, NODES_ALL, ask_node, inv, &rows, err) < 0)
 		return -1;
 	json_object_array_sort(rows, by_time);
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, false, err);
 }
 
 static const struct option_spec get_options[] = {

@@ -38,12 +38,10 @@ static int check(struct node *node, struct deadline by, struct json_object *row,
 {
 	Berth__Node__V1__HealthCheckRequest req = BERTH__NODE__V1__HEALTH_CHECK_REQUEST__INIT;
 	int64_t began = clock_now_us();
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__health__descriptor, by, &rpc, err) < 0)
 		return -1;
-	rpc = rpc_to(client, &berth__node__v1__health__descriptor, by, err);
 	berth__node__v1__health__check(&rpc.base, &req, on_health, row);
 	field_int(row, "latencyMicros", clock_now_us() - began);
 	return rpc.result;

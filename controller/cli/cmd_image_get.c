@@ -1,6 +1,6 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
-#include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/images.pb-c.h"
@@ -8,13 +8,15 @@
 #include <string.h>
 
 struct request {
-	struct invocation *inv;
+	const struct strv *names;
 	const struct node *node;
 	struct json_object *rows;
 };
 
 static bool is_wanted(const struct strv *words, const Berth__Node__V1__ImageInfo *info)
 {
+	if (!words || words->count == 0)
+		return true;
 	for (size_t i = 0; i < words->count; i++) {
 		const char *word = words->items[i];
 
@@ -25,7 +27,7 @@ static bool is_wanted(const struct strv *words, const Berth__Node__V1__ImageInfo
 				return true;
 		}
 	}
-	return words->count == 0;
+	return false;
 }
 
 static void add_texts(struct json_object *row, const char *key, char **texts, size_t count)
@@ -53,22 +55,20 @@ static void on_images(const Berth__Node__V1__ImageListReply *rep, void *arg)
 	const struct request *request = arg;
 
 	for (size_t i = 0; i < rep->n_images; i++) {
-		if (is_wanted(request->inv->args, rep->images[i]))
+		if (is_wanted(request->names, rep->images[i]))
 			add_row(request, rep->images[i]);
 	}
 }
 
-static int ask(struct node *node, void *arg, struct json_object *rows, struct err *err)
+int image_rows(struct node *node, void *arg, struct json_object *rows, struct err *err)
 {
-	struct invocation *inv = arg;
-	struct request request = { .inv = inv, .node = node, .rows = rows };
+	const struct rows_request *wanted = arg;
+	struct request request = { .names = wanted->names, .node = node, .rows = rows };
 	Berth__Node__V1__ImageListRequest req = BERTH__NODE__V1__IMAGE_LIST_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__images__descriptor, wanted->inv->by, &rpc, err) < 0)
 		return -1;
-	rpc = rpc_to(client, &berth__node__v1__images__descriptor, inv->by, err);
 	berth__node__v1__images__list(&rpc.base, &req, on_images, &request);
 	return rpc.result;
 }
@@ -106,11 +106,12 @@ static const struct listing listing = { .noun = "image", .name_path = "image", .
 
 static int get_images(struct invocation *inv, struct err *err)
 {
+	struct rows_request request = { .inv = inv, .names = inv->args };
 	cleanup_json struct json_object *rows = NULL;
 
-	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
+	if (nodes_select_and_ask(inv, NODES_ALL, image_rows, &request, &rows, err) < 0)
 		return -1;
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, false, err);
 }
 
 static const struct option_spec get_options[] = {

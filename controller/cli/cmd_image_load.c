@@ -7,6 +7,7 @@
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
 #include "controller/exec/exec.h"
+#include "controller/provider/oci_cli.h"
 
 #include "node/v1/images.pb-c.h"
 
@@ -169,14 +170,37 @@ static int load_each(struct invocation *inv, load_fn *load, struct err *err)
 	return print_rows(inv->out, invocation_format(inv), all, &listing, err);
 }
 
+/* What the node's import takes: tar, as it is or packed by gzip or zstd. */
+static bool is_archive(const uint8_t *bytes, size_t len)
+{
+	return (len >= 262 && memcmp(bytes + 257, "ustar", 5) == 0) ||
+	       (len >= 2 && memcmp(bytes, "\x1f\x8b", 2) == 0) ||
+	       (len >= 4 && memcmp(bytes, "\x28\xb5\x2f\xfd", 4) == 0);
+}
+
+static int check_archive(const char *file, struct err *err)
+{
+	cleanup_fd int fd = open(file, O_RDONLY | O_CLOEXEC);
+	uint8_t bytes[512];
+	ssize_t n = fd < 0 ? -1 : read(fd, bytes, sizeof(bytes));
+
+	if (n < 0)
+		return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_PERMISSION_DENIED, errno,
+			       "archive '%s'", file);
+	if (is_archive(bytes, (size_t)n))
+		return 0;
+	err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is no image archive", file);
+	return err_explain(
+		err, "BAD_ARCHIVE",
+		"'podman save' and 'docker save' write them: tar, plain or packed by gzip "
+		"or zstd");
+}
+
 static int archive(struct invocation *inv, const struct node_list *nodes, const char *file,
 		   struct json_object *all, struct err *err)
 {
 	struct load load = { .name = file, .file = file, .id = "" };
 
-	if (access(file, R_OK) < 0)
-		return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_PERMISSION_DENIED, errno,
-			       "archive '%s'", file);
 	return load_on(inv, nodes, &load, all, err);
 }
 
@@ -187,7 +211,7 @@ static int engine(struct invocation *inv, const struct strv *argv, struct exec_r
 		  struct err *err)
 {
 	struct exec_options options = { .by = inv->by, .interrupt = inv->interrupt };
-	char last[256];
+	int result;
 
 	if (strv_failed(argv))
 		return err_oom(err);
@@ -195,9 +219,17 @@ static int engine(struct invocation *inv, const struct strv *argv, struct exec_r
 		return -1;
 	if (ret_result->exit_code == 0)
 		return 0;
-	exec_last_line(ret_result, last, sizeof(last));
+	result = oci_error(argv->items[0], text_str(&ret_result->errs), ret_result->exit_code, err);
 	exec_result_release(ret_result);
-	return err_set(err, ERR_FAILED_PRECONDITION, 0, "%s: %s", argv->items[0], last);
+	return result;
+}
+
+static int no_image(const char *program, const char *ref, struct err *err)
+{
+	err_set(err, ERR_NOT_FOUND, 0, "%s on this host has no image '%s'", program, ref);
+	return err_explain(
+		err, "IMAGE_NOT_FOUND",
+		"pull or build it there first; 'berth load archive' takes a file instead");
 }
 
 /* "sha256:..." of the image's configuration, which is what a node's runtime calls it by. */
@@ -214,11 +246,10 @@ static int image_id(struct invocation *inv, const char *program, const char *ref
 	strv_add(&argv, "--format={{.Id}}");
 	strv_add(&argv, "--");
 	strv_add(&argv, ref);
-	if (engine(inv, &argv, &result, err) < 0) {
-		err->code = ERR_NOT_FOUND;
-		err_wrap(err, "image '%s'", ref);
-		return err_explain(err, "IMAGE_NOT_FOUND", "the host's engine must have it");
-	}
+	if (engine(inv, &argv, &result, err) < 0)
+		return strcmp(err->reason, "IMAGE_NOT_FOUND") == 0
+			       ? no_image(program, ref, err)
+			       : err_wrap(err, "image '%s'", ref);
 	id = text_str(&result.out);
 	if (strncmp(id, "sha256:", 7) == 0)
 		id += 7;
@@ -278,6 +309,10 @@ static int load_images(struct invocation *inv, struct err *err)
 
 static int load_archives(struct invocation *inv, struct err *err)
 {
+	for (size_t i = 0; i < inv->args->count; i++) {
+		if (check_archive(inv->args->items[i], err) < 0)
+			return -1;
+	}
 	return load_each(inv, archive, err);
 }
 
@@ -286,30 +321,24 @@ static const struct option_spec load_options[] = {
 	{ 0 },
 };
 
+#define COMMON                                                                        \
+	.min_args = 1, .max_args = -1, .flags = CMD_PLANS, .outputs = OUTPUTS_RESULT, \
+	.timeout_ms = 30 * 60 * 1000, .options = load_options
+
 const struct command cmd_image_load = {
+	COMMON,
 	.name = "load image",
 	.args = "REF...",
 	.summary = "load images of the host's engine into the nodes that lack them",
 	.example = "berth load image localhost/app:1",
-	.min_args = 1,
-	.max_args = -1,
-	.flags = CMD_PLANS,
-	.outputs = OUTPUTS_RESULT,
-	.timeout_ms = 30 * 60 * 1000,
-	.options = load_options,
 	.run = load_images,
 };
 
 const struct command cmd_archive_load = {
+	COMMON,
 	.name = "load archive",
 	.args = "FILE...",
 	.summary = "load image archives (docker save, OCI layout) into nodes",
 	.example = "berth load archive app.tar -N worker",
-	.min_args = 1,
-	.max_args = -1,
-	.flags = CMD_PLANS,
-	.outputs = OUTPUTS_RESULT,
-	.timeout_ms = 30 * 60 * 1000,
-	.options = load_options,
 	.run = load_archives,
 };

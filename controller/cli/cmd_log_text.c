@@ -1,67 +1,8 @@
 #include "controller/cli/cmd_log_text.h"
 
-#include "controller/cli/nodes.h"
-#include "controller/client/stream.h"
-
-#include "node/v1/logs.pb-c.h"
-
 #include <string.h>
 
-static void ask_container(struct rpc *rpc, const struct log_wanted *wanted,
-			  Berth__Node__V1__LogsRange *range, struct client_stream_id *ret)
-{
-	Berth__Node__V1__LogsContainerRequest req = BERTH__NODE__V1__LOGS_CONTAINER_REQUEST__INIT;
-	Berth__Node__V1__ContainerTarget target = BERTH__NODE__V1__CONTAINER_TARGET__INIT;
-
-	target.namespace_ = (char *)wanted->namespace;
-	target.pod = (char *)wanted->pod;
-	target.container = (char *)wanted->container;
-	req.target = &target;
-	req.range = range;
-	berth__node__v1__logs__container(&rpc->base, &req, client_stream_take_id, ret);
-}
-
-static void ask_journal(struct rpc *rpc, const struct log_wanted *wanted,
-			Berth__Node__V1__LogsRange *range, struct client_stream_id *ret)
-{
-	Berth__Node__V1__LogsJournalRequest req = BERTH__NODE__V1__LOGS_JOURNAL_REQUEST__INIT;
-	char *units[] = { (char *)wanted->unit };
-
-	req.range = range;
-	req.units = units;
-	req.n_units = wanted->unit != NULL;
-	berth__node__v1__logs__journal(&rpc->base, &req, client_stream_take_id, ret);
-}
-
-static void ask_dmesg(struct rpc *rpc, Berth__Node__V1__LogsRange *range,
-		      struct client_stream_id *ret)
-{
-	Berth__Node__V1__LogsDmesgRequest req = BERTH__NODE__V1__LOGS_DMESG_REQUEST__INIT;
-
-	req.range = range;
-	berth__node__v1__logs__dmesg(&rpc->base, &req, client_stream_take_id, ret);
-}
-
-static int open_log(struct client *client, const struct log_wanted *wanted, struct deadline by,
-		    struct client_stream **ret_stream, struct err *err)
-{
-	Berth__Node__V1__LogsRange range = BERTH__NODE__V1__LOGS_RANGE__INIT;
-	struct rpc rpc = rpc_to(client, &berth__node__v1__logs__descriptor, by, err);
-	struct client_stream_id id = { .len = 0 };
-
-	range.tail_lines = -1;
-	if (wanted->kind == LOG_CONTAINER)
-		ask_container(&rpc, wanted, &range, &id);
-	else if (wanted->kind == LOG_JOURNAL)
-		ask_journal(&rpc, wanted, &range, &id);
-	else
-		ask_dmesg(&rpc, &range, &id);
-	if (rpc.result < 0)
-		return -1;
-	return client_stream_open(client, id.bytes, id.len, ret_stream, err);
-}
-
-/* --- what comes ------------------------------------------------------------------------------------- */
+static const struct log_range whole = { .tail = -1 };
 
 struct tail {
 	struct text text;
@@ -110,10 +51,9 @@ int log_text(struct node *node, const struct log_wanted *wanted, struct deadline
 	struct client_stream_io io = { .in_fd = -1, .stop_fd = -1, .data = take_bytes };
 	struct client_stream_end end;
 	struct tail tail = { .max = max };
-	struct client *client;
 	int rc;
 
-	if (nodes_client(node, &client, err) < 0 || open_log(client, wanted, by, &stream, err) < 0)
+	if (log_open(node, wanted, &whole, by, &stream, err) < 0)
 		return -1;
 	io.arg = &tail;
 	rc = client_stream_run(stream, &io, by, &end, err);

@@ -3,16 +3,19 @@
  * up nothing else (CN-250, CN-252).
  */
 #include "controller/cli/cmd_log_text.h"
+#include "controller/cli/cmd_logs_tree.h"
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
 #include "controller/cli/print.h"
 #include "controller/cli/redact.h"
 #include "controller/cli/rows.h"
+#include "shared/base/file.h"
 #include "shared/base/parse.h"
 #include "shared/base/version.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,33 +39,17 @@ static void add_failure(struct json_object *rows, const char *path, const char *
 	field_text(row, "error", why);
 }
 
-/* Of what is too long the end is kept: that is where things went wrong. */
-static bool write_all(int fd, const char *text, size_t len)
-{
-	size_t skip = len > FILE_MAX ? len - FILE_MAX : 0;
-
-	for (text += skip, len -= skip; len > 0;) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		text += n;
-		len -= (size_t)n;
-	}
-	return true;
-}
-
 static void write_file(const struct bundle *b, const char *path, const char *text, size_t len,
 		       struct json_object *rows)
 {
 	cleanup_free char *full = text_format("%s/%s", b->dir, path);
+	/* Of what is too long the end is kept: that is where things went wrong. */
+	size_t skip = len > FILE_MAX ? len - FILE_MAX : 0;
 	cleanup_fd int fd = -1;
 
 	if (full)
 		fd = open(full, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || !write_all(fd, text, len)) {
+	if (fd < 0 || file_write_all(fd, text + skip, len - skip) < 0) {
 		add_failure(rows, path, strerror(errno));
 		return;
 	}
@@ -118,10 +105,9 @@ static const struct {
 	const char *file;
 	node_fn *rows;
 } questions[] = {
-	{ "health.json", health_rows },
-	{ "units.json", unit_rows },
-	{ "containers.json", container_rows },
-	{ "pods.json", pod_rows },
+	{ "health.json", health_rows },        { "units.json", unit_rows },
+	{ "containers.json", container_rows }, { "pods.json", pod_rows },
+	{ "images.json", image_rows },
 };
 
 /* As far as it came, and why no further. */
@@ -134,7 +120,8 @@ static void save_log(const struct bundle *b, struct node *node, const struct log
 	struct err err;
 	int rc = log_text(node, wanted, by, FILE_MAX, &text, &err);
 
-	if (rc < 0)
+	/* Most containers have run once. */
+	if (rc < 0 && strcmp(err.reason, "NO_PREVIOUS_RUN") != 0)
 		add_failure(rows, path, err.msg);
 	if (rc < 0 && !text.len)
 		return;
@@ -143,13 +130,16 @@ static void save_log(const struct bundle *b, struct node *node, const struct log
 		write_file(b, path, clean, strlen(clean), rows);
 }
 
+static const char *const kubelet[] = { "kubelet", NULL };
+static const char *const containerd[] = { "containerd", NULL };
+
 static const struct {
 	const char *file;
 	struct log_wanted wanted;
 } logs[] = {
 	{ "journal.log", { .kind = LOG_JOURNAL } },
-	{ "kubelet.log", { .kind = LOG_JOURNAL, .unit = "kubelet" } },
-	{ "containerd.log", { .kind = LOG_JOURNAL, .unit = "containerd" } },
+	{ "kubelet.log", { .kind = LOG_JOURNAL, .units = kubelet } },
+	{ "containerd.log", { .kind = LOG_JOURNAL, .units = containerd } },
 	{ "dmesg.log", { .kind = LOG_DMESG } },
 };
 
@@ -179,6 +169,22 @@ static bool make_pod_dir(const struct bundle *b, const char *dir, const struct l
 	return false;
 }
 
+/* What it says now, and what it said before it was started again. */
+static void save_container(const struct bundle *b, struct node *node, struct log_wanted wanted,
+			   const char *dir, struct json_object *rows)
+{
+	static const char *const endings[] = { "log", "previous.log" };
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		cleanup_free char *path =
+			text_format("%s/%s.%s", dir, wanted.container, endings[i]);
+
+		wanted.previous = i > 0;
+		if (path)
+			save_log(b, node, &wanted, path, rows);
+	}
+}
+
 static void save_pod(const struct bundle *b, struct node *node, struct json_object *pod,
 		     struct json_object *rows)
 {
@@ -192,14 +198,9 @@ static void save_pod(const struct bundle *b, struct node *node, struct json_obje
 	if (!dir || !make_pod_dir(b, dir, &wanted, rows))
 		return;
 	for (size_t i = 0; i < json_object_array_length(containers); i++) {
-		cleanup_free char *path = NULL;
-
 		wanted.container = field_str(json_object_array_get_idx(containers, i), "name");
-		if (!name_is_valid(wanted.container, 253))
-			continue;
-		path = text_format("%s/%s.log", dir, wanted.container);
-		if (path)
-			save_log(b, node, &wanted, path, rows);
+		if (name_is_valid(wanted.container, 253))
+			save_container(b, node, wanted, dir, rows);
 	}
 }
 
@@ -219,6 +220,24 @@ static void save_pods(const struct bundle *b, struct node *node, struct json_obj
 		save_pod(b, node, json_object_array_get_idx(pods, i), rows);
 }
 
+/* As crictl writes it, which is what such a file holds elsewhere. */
+static void save_image_list(const struct bundle *b, struct node *node, struct json_object *images,
+			    struct json_object *rows)
+{
+	cleanup_free char *path = text_format("%s/images.log", node->name);
+	cleanup_with(text) struct text text = { 0 };
+
+	text_add(&text, "IMAGE ID SIZE\n");
+	for (size_t i = 0; i < json_object_array_length(images); i++) {
+		struct json_object *image = json_object_array_get_idx(images, i);
+
+		text_addf(&text, "%s %s %lld\n", field_str(image, "image"), field_str(image, "id"),
+			  (long long)json_object_get_int64(field_get(image, "sizeBytes")));
+	}
+	if (path && !text_failed(&text))
+		write_file(b, path, text_str(&text), text.len, rows);
+}
+
 static void ask_agent(const struct bundle *b, struct node *node, struct json_object *rows)
 {
 	struct rows_request request = { .inv = b->inv, .sandboxes = true, .details = true };
@@ -236,7 +255,78 @@ static void ask_agent(const struct bundle *b, struct node *node, struct json_obj
 			write_json(b, path, answer, rows);
 		if (questions[i].rows == pod_rows)
 			save_pods(b, node, answer, rows);
+		if (questions[i].rows == image_rows)
+			save_image_list(b, node, answer, rows);
 	}
+}
+
+/* --- /var/log ------------------------------------------------------------------------------------- */
+
+/* One node's tree on its way into the bundle. */
+struct saving {
+	const struct bundle *b;
+	const char *under; /* NODE/var/log */
+	struct json_object *rows;
+};
+
+/* Each directory of 'path' but the last name. Nothing of ours is a link, and what was here before the
+ * bundle may be one: it is not followed. */
+static bool make_parents(const struct bundle *b, const char *path)
+{
+	cleanup_free char *full = text_format("%s/%s", b->dir, path);
+	struct stat st;
+
+	for (char *s = full ? full + strlen(b->dir) + 1 : NULL; s && (s = strchr(s, '/')); s++) {
+		*s = '\0';
+		if (mkdir(full, 0700) < 0 &&
+		    (errno != EEXIST || lstat(full, &st) < 0 || !S_ISDIR(st.st_mode)))
+			return false;
+		*s = '/';
+	}
+	return full != NULL;
+}
+
+static void save_tree_file(void *arg, const char *name, const char *text, size_t len,
+			   const char *skipped)
+{
+	const struct saving *s = arg;
+	cleanup_free char *path = text_format("%s/%s", s->under, name);
+	cleanup_free char *clean = NULL;
+
+	(void)len;
+	if (!path)
+		return;
+	if (skipped || !make_parents(s->b, path)) {
+		add_failure(s->rows, path, skipped ? skipped : strerror(errno));
+		return;
+	}
+	clean = redact_text(text);
+	if (clean)
+		write_file(s->b, path, clean, strlen(clean), s->rows);
+}
+
+/* Where the logs of nodes are; tests have nodes that are this host. */
+static const char *tree_path(void)
+{
+	const char *other = getenv("BERTH_TEST_VAR_LOG");
+
+	return other ? other : "/var/log";
+}
+
+static void save_tree(const struct bundle *b, struct node *node, struct json_object *rows)
+{
+	cleanup_free char *under = text_format("%s/var/log", node->name);
+	struct saving saving = { b, under, rows };
+	const struct log_tree tree = { .inv = b->inv,
+				       .path = tree_path(),
+				       .max = FILE_MAX,
+				       .by = deadline_min(b->inv->by, deadline_in_ms(LOG_MS)),
+				       .file = save_tree_file,
+				       .arg = &saving };
+	struct err err;
+
+	if (under && log_tree_read(&tree, node, &err) < 0)
+		add_failure(rows, under, err.msg);
 }
 
 static int export_node(struct node *node, void *arg, struct json_object *rows, struct err *err)
@@ -255,6 +345,7 @@ static int export_node(struct node *node, void *arg, struct json_object *rows, s
 	if (node->state == NODE_RUNNING && provider_has_agents(b->provider)) {
 		ask_agent(b, node, rows);
 		save_logs(b, node, rows);
+		save_tree(b, node, rows);
 	}
 	return 0;
 }
@@ -306,9 +397,15 @@ static char *default_dir(const struct invocation *inv)
 
 static int make_dir(const char *dir, struct err *err)
 {
-	if (mkdir(dir, 0700) == 0 || errno == EEXIST)
+	struct stat st;
+
+	if (mkdir(dir, 0700) == 0)
 		return 0;
-	return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot make '%s'", dir);
+	if (errno != EEXIST)
+		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot make '%s'", dir);
+	if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
+	return err_set(err, ERR_ALREADY_EXISTS, 0, "'%s' is there and no directory", dir);
 }
 
 static void line(struct json_object *row, struct text *text)
@@ -358,11 +455,13 @@ const struct command cmd_logs_export = {
 	.outputs = OUTPUTS_RESULT,
 	.summary = "collect what helps to find out what is wrong with a cluster",
 	.details =
-		"What the engine, the consoles and the agents say, the journals and the logs of "
-		"pods:\n"
-		"one folder a node, the last 4 MiB of each file. Values of environment variables\n"
-		"and passwords are taken out; read it all the same before you send it to "
-		"somebody.\n"
+		"What the engine, the consoles and the agents say, the journals, the logs of pods "
+		"and of their\n"
+		"runs before, and /var/log: one folder a node, the last 4 MiB of each file. "
+		"Values of\n"
+		"environment variables and passwords are taken out; read it all the same before "
+		"you send it\n"
+		"to somebody.\n"
 		"What cannot be had is told in errors.txt.",
 	.example = "berth export logs ./for-support",
 	.timeout_ms = 120000,

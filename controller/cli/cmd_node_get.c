@@ -134,17 +134,17 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	struct invocation *inv = arg;
 	struct deadline by = deadline_min(inv->by, deadline_in_ms(AGENT_PATIENCE_MS));
 	struct json_object *row = engine_row(rows, node);
-	struct client *client;
+	struct client *client = NULL;
 	struct err why;
+	bool answers;
 
 	(void)err;
 	if (node->state != NODE_RUNNING)
 		return 0;
-	if (node_client(node, &client, &why) == 0)
+	answers = node_client(node, &client, &why) == 0 && ask_version(client, by, row, &why) == 0;
+	if (client)
 		field_text(field_get(row, "agent"), "channel", client_channel_name(client));
-	else
-		client = NULL;
-	if (!client || ask_version(client, by, row, &why) < 0) {
+	if (!answers) {
 		field_text(field_get(row, "agent"), "state", "not answering");
 		field_text(field_get(row, "agent"), "message", why.msg);
 		return 0;
@@ -223,21 +223,86 @@ const struct listing node_listing = {
 
 /* --- the command ------------------------------------------------------------------------------------- */
 
+static bool is_silent(struct json_object *row)
+{
+	return strcmp(field_str(row, "agent.state"), "not answering") == 0;
+}
+
+/* Whether a node that should run and is silent does not run after all. */
+static bool has_ended(struct json_object *rows, const struct node_list *now)
+{
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		struct json_object *row = json_object_array_get_idx(rows, i);
+		const struct node *node = node_list_find(now, field_str(row, "name"));
+
+		if (is_silent(row) && (!node || node->state != NODE_RUNNING))
+			return true;
+	}
+	return false;
+}
+
+static bool has_silent(struct json_object *rows)
+{
+	for (size_t i = 0; i < json_object_array_length(rows); i++) {
+		if (is_silent(json_object_array_get_idx(rows, i)))
+			return true;
+	}
+	return false;
+}
+
+/* An agent that answers proves that its node runs. Of one that does not the engine is asked itself: what
+ * was remembered may be from before its end. */
+static int look_again(struct invocation *inv, const struct strv *names, struct node_list *list,
+		      struct json_object **rows, struct err *err)
+{
+	struct node_list now = { 0 };
+	struct json_object *anew;
+
+	provider_set_memory(inv->provider, NULL);
+	if (!has_silent(*rows))
+		return 0;
+	if (nodes_list(inv, names, false, &now, err) < 0)
+		return -1;
+	node_list_release(list);
+	*list = now;
+	if (!has_ended(*rows, list))
+		return 0;
+	if (node_rows(inv, list, &anew, err) < 0)
+		return -1;
+	json_object_put(*rows);
+	*rows = anew;
+	return 0;
+}
+
+static int list_and_ask(struct invocation *inv, const struct strv *names, struct node_list *list,
+			struct json_object **rows, struct err *err)
+{
+	const char *state_dir = invocation_state_dir(inv, err);
+	struct provider *provider;
+
+	if (!state_dir || invocation_provider(inv, &provider, err) < 0)
+		return -1;
+	provider_set_memory(provider, state_dir);
+	if (nodes_list(inv, names, false, list, err) < 0 || node_rows(inv, list, rows, err) < 0)
+		return -1;
+	return look_again(inv, names, list, rows, err);
+}
+
 static int get_nodes(struct invocation *inv, struct err *err)
 {
 	const struct strv *names = inv->args->count ? inv->args : &inv->opt->nodes;
 	cleanup_json struct json_object *rows = NULL;
 	struct node_list list = { 0 };
+	bool none;
 	int result;
 
-	if (nodes_list(inv, names, false, &list, err) < 0)
-		return -1;
-	if (list.count == 0 && invocation_format(inv) == OUTPUT_TABLE)
-		invocation_note(inv, "no nodes in cluster '%s'", invocation_cluster(inv));
-	result = node_rows(inv, &list, &rows, err);
+	result = list_and_ask(inv, names, &list, &rows, err);
+	none = list.count == 0;
 	node_list_release(&list);
 	if (result < 0)
 		return -1;
+	if (none && invocation_format(inv) == OUTPUT_TABLE)
+		invocation_note(inv, "no nodes in cluster '%s'", invocation_cluster(inv));
 	return print_rows(inv->out, invocation_format(inv), rows, &node_listing, err);
 }
 

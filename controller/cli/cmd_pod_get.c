@@ -83,14 +83,12 @@ int pod_rows(struct node *node, void *arg, struct json_object *rows, struct err 
 	const struct rows_request *asked = arg;
 	struct request request = { .asked = asked, .node = node, .rows = rows };
 	Berth__Node__V1__PodListRequest req = BERTH__NODE__V1__POD_LIST_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__pods__descriptor, asked->inv->by, &rpc, err) < 0)
 		return -1;
 	if (asked->namespace)
 		req.namespace_ = (char *)asked->namespace;
-	rpc = rpc_to(client, &berth__node__v1__pods__descriptor, asked->inv->by, err);
 	berth__node__v1__pods__list(&rpc.base, &req, on_pods, &request);
 	return rpc.result;
 }
@@ -166,14 +164,7 @@ static int get_pods(struct invocation *inv, struct err *err)
 	}
 	if (nodes_select_and_ask(inv, NODES_ALL, pod_rows, &request, &rows, err) < 0)
 		return -1;
-	if (!inv->exit_code && json_object_array_length(rows) == 0 &&
-	    invocation_format(inv) == OUTPUT_TABLE)
-		invocation_note(inv, "no pods%s%s",
-				inv->opt->all_namespaces ? "" : " in namespace ",
-				inv->opt->all_namespaces ? ""
-				: inv->opt->namespace    ? inv->opt->namespace
-							 : "default");
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, request.namespace, true, err);
 }
 
 static const struct option_spec get_options[] = {

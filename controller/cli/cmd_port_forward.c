@@ -3,20 +3,21 @@
  * its own, with two threads, until either side is done.
  */
 #include "controller/cli/cmd_transfer.h"
+#include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
+#include "controller/cli/rows.h"
+#include "shared/base/inet.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/forward.pb-c.h"
+#include "node/v1/health.pb-c.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define LISTENERS_MAX 64
 #define BACKLOG       64
@@ -95,30 +96,8 @@ static int parse_target(struct forwarding *f, const char *word, struct err *err)
 
 /* --- listening ------------------------------------------------------------------------------------- */
 
-union any_address {
-	struct sockaddr any;
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
-};
-
-static socklen_t parse_address(const char *text, uint16_t port, union any_address *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, text, &ret->v4.sin_addr) == 1) {
-		ret->v4.sin_family = AF_INET;
-		ret->v4.sin_port = htons(port);
-		return sizeof(ret->v4);
-	}
-	if (inet_pton(AF_INET6, text, &ret->v6.sin6_addr) == 1) {
-		ret->v6.sin6_family = AF_INET6;
-		ret->v6.sin6_port = htons(port);
-		return sizeof(ret->v6);
-	}
-	return 0;
-}
-
 /* -1 with errno. */
-static int listen_at(const union any_address *address, socklen_t len)
+static int listen_at(const union inet_address *address, socklen_t len)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM, 0);
 	int on = 1;
@@ -138,22 +117,12 @@ static int listen_at(const union any_address *address, socklen_t len)
 	return -1;
 }
 
-static uint16_t port_of(int fd)
-{
-	union any_address address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, &address.any, &len) < 0)
-		return 0;
-	return ntohs(address.any.sa_family == AF_INET ? address.v4.sin_port : address.v6.sin6_port);
-}
-
 /* '*port' 0 becomes the one that was found. 'must': failing is an error. */
 static int add_listener(struct forwarding *f, const char *text, uint16_t *port, uint16_t remote,
 			bool must, struct err *err)
 {
-	union any_address address;
-	socklen_t len = parse_address(text, *port, &address);
+	union inet_address address;
+	socklen_t len = inet_parse(text, *port, &address);
 	int fd;
 
 	if (!len) {
@@ -171,12 +140,24 @@ static int add_listener(struct forwarding *f, const char *text, uint16_t *port, 
 		return err_explain(err, "PORT_IN_USE", "an empty LOCAL takes any free port");
 	}
 	f->listeners[f->count++] = (struct listener){ .fd = fd, .remote = remote };
-	*port = port_of(fd);
+	*port = inet_bound_port(fd);
 	fprintf(f->inv->out,
 		strchr(text, ':') ? "Forwarding from [%s]:%u -> %u\n"
 				  : "Forwarding from %s:%u -> %u\n",
 		text, *port, remote);
 	fflush(f->inv->out);
+	return 0;
+}
+
+/* All of them before anybody is asked. */
+static int check_pairs(const struct strv *words, struct err *err)
+{
+	uint16_t local, remote;
+
+	for (size_t i = 1; i < words->count; i++) {
+		if (parse_pair(words->items[i], &local, &remote, err) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -340,6 +321,57 @@ static int listen_and_serve(struct forwarding *f, struct err *err)
 	return 0;
 }
 
+static void take_health(const Berth__Node__V1__HealthReply *rep, void *arg)
+{
+	(void)rep;
+	(void)arg;
+}
+
+/* node_fn: whether anybody is there. */
+static int ask_node(struct node *node, void *arg, struct json_object *rows, struct err *err)
+{
+	Berth__Node__V1__HealthCheckRequest req = BERTH__NODE__V1__HEALTH_CHECK_REQUEST__INIT;
+	struct deadline by = deadline_in_ms(TRANSFER_CALL_MS);
+	struct rpc rpc;
+
+	(void)arg;
+	(void)rows;
+	if (nodes_rpc(node, &berth__node__v1__health__descriptor, by, &rpc, err) < 0)
+		return -1;
+	berth__node__v1__health__check(&rpc.base, &req, take_health, NULL);
+	return rpc.result;
+}
+
+/* node_fn: whether the pod is there. */
+static int ask_pod(struct node *node, void *arg, struct json_object *rows, struct err *err)
+{
+	const struct forwarding *f = arg;
+	char *words[] = { (char *)f->pod, NULL };
+	const struct strv names = { .items = words, .count = 1 };
+	const char *namespace = f->inv->opt->namespace;
+	struct rows_request request = { .inv = f->inv,
+					.names = &names,
+					.namespace = namespace ? namespace : "default" };
+
+	if (pod_rows(node, &request, rows, err) < 0)
+		return -1;
+	if (json_object_array_length(rows) > 0)
+		return 0;
+	err_set(err, ERR_NOT_FOUND, 0, "no pod '%s' in namespace '%s' on this node", f->pod,
+		request.namespace);
+	return err_explain(err, "POD_NOT_FOUND",
+			   "'berth get pods -A' lists what there is, and where");
+}
+
+/* Before there is a port that leads nowhere. False: it has been told why. */
+static bool is_there(struct forwarding *f, const struct node_list *nodes, struct err *err)
+{
+	cleanup_json struct json_object *rows = NULL;
+
+	return nodes_ask(f->inv, nodes, f->pod[0] ? ask_pod : ask_node, f, &rows, err) == 0 &&
+	       !f->inv->exit_code;
+}
+
 static int port_forward(struct invocation *inv, struct err *err)
 {
 	cleanup_with(node_list) struct node_list nodes = { 0 };
@@ -350,10 +382,12 @@ static int port_forward(struct invocation *inv, struct err *err)
 	struct strv names = { .items = words, .count = 1 };
 	int result;
 
-	if (parse_target(&f, inv->args->items[0], err) < 0 ||
+	if (parse_target(&f, inv->args->items[0], err) < 0 || check_pairs(inv->args, err) < 0 ||
 	    nodes_select_words(inv, &names, NODES_ONE, &nodes, err) < 0 ||
 	    nodes_client(nodes.items[0], &f.client, err) < 0)
 		return -1;
+	if (!is_there(&f, &nodes, err))
+		return inv->exit_code ? 0 : -1;
 	result = listen_and_serve(&f, err);
 	for (size_t i = 0; i < f.count; i++)
 		close(f.listeners[i].fd);

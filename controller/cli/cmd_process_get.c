@@ -1,6 +1,6 @@
 #include "controller/cli/fields.h"
 #include "controller/cli/nodes.h"
-#include "controller/cli/print.h"
+#include "controller/cli/rows.h"
 #include "shared/base/parse.h"
 
 #include "node/v1/processes.pb-c.h"
@@ -65,13 +65,11 @@ static int ask(struct node *node, void *arg, struct json_object *rows, struct er
 	Berth__Node__V1__ProcessListRequest req = BERTH__NODE__V1__PROCESS_LIST_REQUEST__INIT;
 	struct invocation *inv = arg;
 	struct request request = { .inv = inv, .node = node, .rows = rows };
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__processes__descriptor, inv->by, &rpc, err) < 0)
 		return -1;
 	req.kernel = inv->opt->kernel;
-	rpc = rpc_to(client, &berth__node__v1__processes__descriptor, inv->by, err);
 	berth__node__v1__processes__list(&rpc.base, &req, on_processes, &request);
 	return rpc.result;
 }
@@ -134,7 +132,7 @@ static int get_processes(struct invocation *inv, struct err *err)
 
 	if (nodes_select_and_ask(inv, NODES_ALL, ask, inv, &rows, err) < 0)
 		return -1;
-	return print_rows(inv->out, invocation_format(inv), rows, &listing, err);
+	return rows_print(inv, rows, &listing, NULL, false, err);
 }
 
 static const struct option_spec get_options[] = {

@@ -79,11 +79,7 @@ static int kill_process(struct invocation *inv, struct err *err)
 
 static const struct option_spec kill_options[] = {
 	OPTION_ROW_NODE,
-	{ .name = "signal",
-	  .value = "SIGNAL",
-	  .type = OPTION_SIGNAL_NO,
-	  OPTION_AT(signal),
-	  .help = "signal to send: a name or a number (default: TERM)" },
+	OPTION_ROW_SIGNAL("signal to send: a name or a number (default: TERM)"),
 	{ 0 },
 };
 

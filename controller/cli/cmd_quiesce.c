@@ -45,10 +45,9 @@ static int quiesce_node(struct node *node, void *arg, struct json_object *rows, 
 	struct invocation *inv = arg;
 	struct request request = { .node = node, .rows = rows };
 	Berth__Node__V1__QuiesceRequest req = BERTH__NODE__V1__QUIESCE_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__lifecycle__descriptor, inv->by, &rpc, err) < 0)
 		return -1;
 	req.namespaces = inv->opt->namespaces.items;
 	req.n_namespaces = inv->opt->namespaces.count;
@@ -56,7 +55,6 @@ static int quiesce_node(struct node *node, void *arg, struct json_object *rows, 
 		req.grace_seconds = (uint32_t)((inv->opt->grace_ms + 999) / 1000);
 	if (inv->opt->grace_ms == 0)
 		req.grace_seconds = 1; /* 0 means the default */
-	rpc = rpc_to(client, &berth__node__v1__lifecycle__descriptor, inv->by, err);
 	berth__node__v1__lifecycle__quiesce(&rpc.base, &req, on_reply, &request);
 	return rpc.result;
 }

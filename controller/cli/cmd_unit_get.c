@@ -35,16 +35,14 @@ int unit_rows(struct node *node, void *arg, struct json_object *rows, struct err
 	const struct rows_request *asked = arg;
 	struct request request = { .node = node, .rows = rows };
 	Berth__Node__V1__UnitStatusRequest req = BERTH__NODE__V1__UNIT_STATUS_REQUEST__INIT;
-	struct client *client;
 	struct rpc rpc;
 
-	if (nodes_client(node, &client, err) < 0)
+	if (nodes_rpc(node, &berth__node__v1__units__descriptor, asked->inv->by, &rpc, err) < 0)
 		return -1;
 	if (asked->names) {
 		req.names = asked->names->items;
 		req.n_names = asked->names->count;
 	}
-	rpc = rpc_to(client, &berth__node__v1__units__descriptor, asked->inv->by, err);
 	berth__node__v1__units__status(&rpc.base, &req, on_units, &request);
 	return rpc.result;
 }

@@ -55,6 +55,11 @@ int create_flags_each(const struct options *opt, struct node_config *node, struc
 		if (named(flag_mount_parse(opt->mounts.items[i], node, err), "mount", err) < 0)
 			return -1;
 	}
+	for (size_t i = 0; i < opt->preloads.count; i++) {
+		if (named(flag_preload_parse(opt->preloads.items[i], node, err), "preload", err) <
+		    0)
+			return -1;
+	}
 	return 0;
 }
 

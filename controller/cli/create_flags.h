@@ -25,6 +25,12 @@
 		  OPTION_AT(mounts),                                                              \
 		  .help = "host directory for each node, HOSTPATH:PATH[:ro,z,rslave,rshared,"     \
 			  "create] or type=bind,source=HOSTPATH,target=PATH; repeatable" },       \
+		{ .name = "preload",                                                              \
+		  .value = "ARCHIVE",                                                             \
+		  .type = OPTION_REPEAT,                                                          \
+		  OPTION_AT(preloads),                                                            \
+		  .help = "archive that each node begins with: images (docker save, OCI layout) " \
+			  "or files for /var, also by gzip, zstd or lz4; repeatable" },           \
 		{ .name = "env",                                                                  \
 		  .letter = 'e',                                                                  \
 		  .value = "KEY=VALUE",                                                           \

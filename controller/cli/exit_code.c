@@ -15,6 +15,9 @@ const struct exit_code_row exit_code_table[] = {
 	{ EXIT_CODE_UNREACHABLE, "node or engine not reachable" },
 	{ EXIT_CODE_NOT_PERMITTED, "not permitted" },
 	{ EXIT_CODE_NOT_SUPPORTED, "not supported here" },
+	{ EXIT_CODE_EXEC_FAILED, "exec, attach: berth itself failed; else the command's own code" },
+	{ EXIT_CODE_EXEC_REFUSED, "exec: the command cannot be run" },
+	{ EXIT_CODE_EXEC_NO_PROGRAM, "exec: there is no such command" },
 	{ EXIT_CODE_INTERRUPTED, "interrupted" },
 	{ 0, NULL },
 };

@@ -40,6 +40,7 @@ void invocation_release(struct invocation *inv)
 	progress_view_free(inv->view);
 	provider_close(inv->provider);
 	free(inv->state_dir);
+	free(inv->address);
 }
 
 void invocation_set_deadline(struct invocation *inv, int64_t least_ms)
@@ -90,10 +91,29 @@ static char *absolute(char *path)
 	return here ? text_format("%s/%s", here, relative) : NULL;
 }
 
+static const char *wanted_provider(const struct invocation *inv)
+{
+	if (inv->provider_name)
+		return inv->provider_name;
+	return inv->opt->provider ? inv->opt->provider : env("BERTH_PROVIDER");
+}
+
+bool invocation_has_provider(const struct invocation *inv)
+{
+	return wanted_provider(inv) != NULL;
+}
+
 const char *invocation_state_dir(struct invocation *inv, struct err *err)
 {
-	if (!inv->state_dir)
-		inv->state_dir = absolute(store_default_dir(inv->opt->state_dir));
+	cleanup_free char *dir = NULL;
+
+	if (inv->state_dir)
+		return inv->state_dir;
+	dir = absolute(store_default_dir(inv->opt->state_dir));
+	if (!inv->address)
+		inv->address = provider_address(wanted_provider(inv));
+	if (dir && inv->address)
+		inv->state_dir = store_engine_dir(dir, inv->address);
 	if (!inv->state_dir)
 		err_oom(err);
 	return inv->state_dir;
@@ -101,7 +121,7 @@ const char *invocation_state_dir(struct invocation *inv, struct err *err)
 
 int invocation_provider(struct invocation *inv, struct provider **ret_provider, struct err *err)
 {
-	const char *name = inv->opt->provider ? inv->opt->provider : env("BERTH_PROVIDER");
+	const char *name = wanted_provider(inv);
 
 	if (!inv->provider) {
 		int rc = inv->opt->dry_run ? provider_open_to_plan(name, NULL, &inv->provider, err)
@@ -113,6 +133,19 @@ int invocation_provider(struct invocation *inv, struct provider **ret_provider, 
 	}
 	*ret_provider = inv->provider;
 	return 0;
+}
+
+int invocation_use_provider(struct invocation *inv, const char *name, struct err *err)
+{
+	struct provider *provider;
+
+	provider_close(inv->provider);
+	free(inv->state_dir);
+	free(inv->address);
+	inv->provider = NULL;
+	inv->state_dir = inv->address = NULL;
+	inv->provider_name = name;
+	return invocation_provider(inv, &provider, err);
 }
 
 int invocation_cluster_ctx(struct invocation *inv, const char *name, struct cluster_ctx *ret_ctx,

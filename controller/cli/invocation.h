@@ -23,10 +23,12 @@ struct invocation {
 	const char *cluster; /* --name, or the NAME of a cluster command; NULL: nobody said */
 	const struct interrupt *interrupt;
 	struct deadline by;
-	int exit_code; /* of the first failure told by invocation_fail() */
+	const char *provider_name; /* see invocation_use_provider(); NULL: as was said */
+	int exit_code;             /* of the first failure told by invocation_fail() */
 
 	/* Opened when needed; ask for them by the functions below. */
 	char *state_dir;
+	char *address; /* of the engine whose state that is; known with it */
 	struct provider *provider;
 	struct progress_view *view;
 	struct progress progress;
@@ -44,11 +46,17 @@ const char *invocation_cluster(const struct invocation *inv);
 /* Whether somebody said which cluster. */
 bool invocation_has_cluster(const struct invocation *inv);
 
-/* Borrowed; NULL with err on allocation failure. */
+/* The part of the state that is of the chosen provider's engine: --state-dir and the like, and below it where
+ * the engine is on another machine (store_engine_dir()). Borrowed; NULL with err on allocation failure. */
 const char *invocation_state_dir(struct invocation *inv, struct err *err);
 
 /* --provider, else $BERTH_PROVIDER, else the first that is installed. Borrowed. No spawn. */
 int invocation_provider(struct invocation *inv, struct provider **ret_provider, struct err *err);
+
+/* Whether somebody said which. */
+bool invocation_has_provider(const struct invocation *inv);
+/* From here on everything goes to the provider 'name' (static storage): that one, and its part of the state. */
+int invocation_use_provider(struct invocation *inv, const char *name, struct err *err);
 
 /* All that an operation of the cluster room needs, for the cluster 'name'. Borrowed from 'inv'. */
 int invocation_cluster_ctx(struct invocation *inv, const char *name, struct cluster_ctx *ret_ctx,

@@ -29,7 +29,7 @@ struct log_source *log_sources_add(struct log_sources *list)
 	return list->items[list->count] ? list->items[list->count++] : NULL;
 }
 
-void log_sources_drop_unopened(struct log_sources *list)
+static void drop_unopened(struct log_sources *list)
 {
 	size_t kept = 0;
 
@@ -298,16 +298,7 @@ static void tell(struct invocation *inv, struct log_sources *list)
 	}
 }
 
-int log_output_divert(int *ret_fd, struct err *err)
-{
-	if (signals_divert(ret_fd, err) < 0)
-		return -1;
-	/* Another size of the window is no reason to stop. */
-	signal(SIGWINCH, SIG_DFL);
-	return 0;
-}
-
-int log_output_run(struct invocation *inv, struct log_sources *list, int stop_fd, struct err *err)
+static int run(struct invocation *inv, struct log_sources *list, int stop_fd, struct err *err)
 {
 	cleanup_free struct reader *readers = calloc(list->count + 1, sizeof(*readers));
 	struct log_output o = {
@@ -335,4 +326,18 @@ int log_output_run(struct invocation *inv, struct log_sources *list, int stop_fd
 	text_release(&o.out);
 	tell(inv, list);
 	return 0;
+}
+
+int log_output_run(struct invocation *inv, struct log_sources *list, struct err *err)
+{
+	cleanup_fd int stop_fd = -1;
+
+	drop_unopened(list);
+	if (!list->count)
+		return 0;
+	if (signals_divert(&stop_fd, err) < 0)
+		return -1;
+	/* Another size of the window is no reason to stop. */
+	signal(SIGWINCH, SIG_DFL);
+	return run(inv, list, stop_fd, err);
 }

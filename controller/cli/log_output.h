@@ -22,8 +22,6 @@ struct log_sources {
 
 /* The new one, borrowed; NULL when memory is short. */
 struct log_source *log_sources_add(struct log_sources *list);
-/* A node whose log could not be opened has been told of: the others are shown. */
-void log_sources_drop_unopened(struct log_sources *list);
 void log_sources_release(struct log_sources *list);
 
 static inline __attribute__((unused)) void cleanup_log_sources(struct log_sources *list)
@@ -31,9 +29,7 @@ static inline __attribute__((unused)) void cleanup_log_sources(struct log_source
 	log_sources_release(list);
 }
 
-/* Signals are ours from here on: what opens sessions may be interrupted, too. '*ret_fd' becomes readable. */
-int log_output_divert(int *ret_fd, struct err *err);
-
-/* Until all of them have ended, inv->by comes or 'stop_fd' becomes readable; then the exit code is 130. One
- * that breaks off is told by invocation_fail(), the others go on. */
-int log_output_run(struct invocation *inv, struct log_sources *list, int stop_fd, struct err *err);
+/* Until all of them have ended, or inv->by comes; or until a signal: then the exit code is 130. One that
+ * breaks off is told by invocation_fail(), the others go on. Sources without a stream are dropped: their
+ * failure has been told. */
+int log_output_run(struct invocation *inv, struct log_sources *list, struct err *err);

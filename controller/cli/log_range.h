@@ -21,8 +21,18 @@
 		.max = INT64_C(366) * 24 * 3600 * 1000, .help = "only what is newer than that: 5m" \
 	}
 
-/* Nanoseconds since the epoch, by this host's clock; 0: no bound. */
-static inline int64_t log_since_ns(const struct options *opt)
+/* How much of a log. */
+struct log_range {
+	bool follow;
+	int64_t tail;     /* the last lines; -1: all */
+	int64_t since_ns; /* since the epoch, by this host's clock; 0: no bound */
+};
+
+static inline struct log_range log_range_of(const struct options *opt)
 {
-	return opt->since_ms < 0 ? 0 : clock_wall_ns() - opt->since_ms * 1000000;
+	return (struct log_range){
+		.follow = opt->follow,
+		.tail = opt->tail,
+		.since_ns = opt->since_ms < 0 ? 0 : clock_wall_ns() - opt->since_ms * 1000000,
+	};
 }

@@ -1,19 +1,10 @@
-#include "controller/cli/nodes.h"
+#include "controller/cli/nodes_impl.h"
 
-#include "controller/cli/fields.h"
 #include "controller/cli/suggest.h"
-#include "controller/client/client_node.h"
 #include "controller/cluster/store.h"
 #include "shared/base/parse.h"
 
 #include <string.h>
-
-/* For the question why an agent does not answer, whatever is left of the command's own time. */
-#define ENGINE_PATIENCE_MS 10000
-/* For an agent of a running node that does not answer: systemd may be just starting it again. */
-#define AGENT_PATIENCE_MS 1500
-
-#define cleanup_nodes __attribute__((cleanup(cleanup_node_list)))
 
 static bool is_glob(const char *word)
 {
@@ -50,8 +41,19 @@ static int check_words(const struct strv *words, struct err *err)
 	return 0;
 }
 
-static int not_found(const struct invocation *inv, const char *word, const struct node_list *known,
-		     struct err *err)
+/* Without "<cluster>-"; the whole name where that is not its beginning. */
+static const char *short_name(const struct invocation *inv, const struct node *node)
+{
+	const char *cluster = invocation_cluster(inv);
+	size_t len = strlen(cluster);
+
+	return strncmp(node->name, cluster, len) == 0 && node->name[len] == '-'
+		       ? node->name + len + 1
+		       : node->name;
+}
+
+int nodes_not_found(const struct invocation *inv, const char *word, const struct node_list *known,
+		    struct err *err)
 {
 	const char *cluster = invocation_cluster(inv);
 	struct suggest suggest;
@@ -59,8 +61,10 @@ static int not_found(const struct invocation *inv, const char *word, const struc
 	err_set(err, ERR_NOT_FOUND, 0, "no node '%s' in cluster '%s'", word, cluster);
 	err_explain(err, "NODE_NOT_FOUND", "'berth get nodes -A' lists what there is");
 	suggest_init(&suggest, word, strlen(word));
-	for (size_t i = 0; known && i < known->count; i++)
+	for (size_t i = 0; known && i < known->count; i++) {
 		suggest_try(&suggest, known->items[i]->name);
+		suggest_try(&suggest, short_name(inv, known->items[i]));
+	}
 	suggest_advise(&suggest, "", err);
 	snprintf(err->node, sizeof(err->node), "%s", word);
 	return -1;
@@ -111,8 +115,18 @@ static int set_channels(const struct invocation *inv, const struct node_list *li
 
 /* --- what the state directory remembers -------------------------------------------------------- */
 
+/* A node of another provider's may be on another machine than those that this state is of. */
+static bool is_here(const struct invocation *inv, const struct node *node)
+{
+	cleanup_free char *address = provider_address(node->provider);
+
+	return address && inv->address && strcmp(address, inv->address) == 0;
+}
+
 static bool may_use(const struct invocation *inv, const struct node *node)
 {
+	if (!is_here(inv, node))
+		return false;
 	if (invocation_has_cluster(inv) && strcmp(node->cluster, invocation_cluster(inv)) != 0)
 		return false;
 	return !inv->opt->provider || strcmp(node->provider, inv->opt->provider) == 0;
@@ -166,8 +180,7 @@ static int recall_all(struct invocation *inv, const struct strv *words, struct n
 	return 1;
 }
 
-/* The next command need not ask the engine again. A cache: failing is no matter. */
-static void remember(struct invocation *inv, const struct node_list *list)
+void nodes_remember(struct invocation *inv, const struct node_list *list)
 {
 	struct err ignored;
 	const char *state_dir = invocation_state_dir(inv, &ignored);
@@ -185,18 +198,12 @@ static void remember(struct invocation *inv, const struct node_list *list)
 
 static bool fits(const struct invocation *inv, const struct node *node, const char *word)
 {
-	const char *cluster = invocation_cluster(inv);
-	size_t len = strlen(cluster);
-	bool ours = strcmp(node->cluster, cluster) == 0;
+	bool ours = strcmp(node->cluster, invocation_cluster(inv)) == 0;
 
 	if (strcmp(node->name, word) == 0)
 		return ours || !invocation_has_cluster(inv);
-	if (!ours)
-		return false;
-	if (name_matches(word, node->name))
-		return true;
-	return strncmp(node->name, cluster, len) == 0 && node->name[len] == '-' &&
-	       name_matches(word, node->name + len + 1);
+	return ours &&
+	       (name_matches(word, node->name) || name_matches(word, short_name(inv, node)));
 }
 
 /* Moves the fitting nodes of 'from' to 'to'. Returns how many it found, those moved before too. */
@@ -234,7 +241,7 @@ static int pick(const struct invocation *inv, const struct strv *names, struct n
 		if (found < 0)
 			return -1;
 		if (found == 0)
-			return not_found(inv, word, from, err);
+			return nodes_not_found(inv, word, from, err);
 	}
 	return 0;
 }
@@ -330,7 +337,7 @@ int nodes_select_words(struct invocation *inv, const struct strv *words,
 	    drop_stopped(inv, &list, err) < 0)
 		return -1;
 	if (!known)
-		remember(inv, &list);
+		nodes_remember(inv, &list);
 	else if (set_channels(inv, &list, err) < 0)
 		return -1;
 	*ret_list = list;
@@ -342,149 +349,4 @@ int nodes_select(struct invocation *inv, enum nodes_default fallback, struct nod
 		 struct err *err)
 {
 	return nodes_select_words(inv, &inv->opt->nodes, fallback, ret_list, err);
-}
-
-/* --- calls ----------------------------------------------------------------------------------------- */
-
-static int not_running(const struct node *node, struct err *err)
-{
-	err_set(err, ERR_UNAVAILABLE, 0, "node '%s' is %s", node->name,
-		node_state_name(node->state));
-	err_explain(err, "NODE_NOT_RUNNING", NULL);
-	snprintf(err->advice, sizeof(err->advice), "'berth start node %s --name %s' starts it",
-		 node->name, node->cluster);
-	snprintf(err->node, sizeof(err->node), "%s", node->name);
-	return -1;
-}
-
-int nodes_client(struct node *node, struct client **ret_client, struct err *err)
-{
-	if (node->state != NODE_RUNNING && node->state != NODE_UNKNOWN)
-		return not_running(node, err);
-	return node_client(node, ret_client, err);
-}
-
-struct asking {
-	const struct node_list *list;
-	node_fn *fn;
-	void *arg;
-	struct json_object **rows; /* one array a node */
-};
-
-static int ask_one(struct node *node, void *arg, struct err *err)
-{
-	struct asking *asking = arg;
-	size_t i = 0;
-
-	while (asking->list->items[i] != node)
-		i++;
-	return asking->fn(node, asking->arg, asking->rows[i], err);
-}
-
-/* The engine says the node runs, and where: asked once more, with some patience. */
-static void ask_again(struct asking *asking, size_t i, struct node *node, struct err *err)
-{
-	struct client *client;
-	struct err ignored;
-
-	if (node_client(node, &client, &ignored) < 0 ||
-	    client_wait_answer(client, deadline_in_ms(AGENT_PATIENCE_MS), &ignored) < 0)
-		return;
-	json_object_put(asking->rows[i]);
-	asking->rows[i] = json_object_new_array();
-	memset(err, 0, sizeof(*err));
-	asking->fn(node, asking->arg, asking->rows[i], err);
-}
-
-static void explain_one(struct invocation *inv, struct asking *asking, size_t i,
-			const struct node_list *now, struct err *err)
-{
-	const char *name = asking->list->items[i]->name;
-	struct node *node = node_list_find(now, name);
-
-	if (!node)
-		not_found(inv, name, now, err);
-	else if (node->state != NODE_RUNNING)
-		not_running(node, err);
-	else
-		ask_again(asking, i, node, err);
-}
-
-/* The agent did not answer: the engine knows whether that is because the node is not running. */
-static void explain(struct invocation *inv, struct asking *asking, struct err *errs)
-{
-	cleanup_nodes struct node_list now = { 0 };
-	struct provider *provider;
-	bool asked = false;
-	struct err ignored;
-
-	for (size_t i = 0; i < asking->list->count; i++) {
-		if (strcmp(errs[i].reason, "AGENT_NOT_ANSWERING") != 0)
-			continue;
-		if (!asked && (invocation_provider(inv, &provider, &ignored) < 0 ||
-			       provider_list(provider, NULL, deadline_in_ms(ENGINE_PATIENCE_MS),
-					     &now, &ignored) < 0))
-			return;
-		if (!asked)
-			remember(inv, &now);
-		asked = true;
-		explain_one(inv, asking, i, &now, &errs[i]);
-	}
-}
-
-static void tell(struct invocation *inv, const struct err *errs, const struct node_list *list)
-{
-	for (size_t i = 0; i < list->count; i++) {
-		struct err err = errs[i];
-
-		if (err.code == ERR_OK)
-			continue;
-		if (!err.node[0])
-			snprintf(err.node, sizeof(err.node), "%s", list->items[i]->name);
-		invocation_fail(inv, &err);
-	}
-}
-
-static struct json_object *merge(struct json_object **rows, size_t count)
-{
-	struct json_object *all = json_object_new_array();
-
-	for (size_t i = 0; i < count; i++) {
-		for (size_t j = 0; j < json_object_array_length(rows[i]); j++)
-			json_object_array_add(all, json_object_get(
-							   json_object_array_get_idx(rows[i], j)));
-		json_object_put(rows[i]);
-	}
-	return all;
-}
-
-int nodes_ask(struct invocation *inv, const struct node_list *list, node_fn *fn, void *arg,
-	      struct json_object **ret_rows, struct err *err)
-{
-	cleanup_free struct err *errs = calloc(list->count + 1, sizeof(*errs));
-	cleanup_free struct json_object **rows = calloc(list->count + 1, sizeof(*rows));
-	struct asking asking = { .list = list, .fn = fn, .arg = arg, .rows = rows };
-
-	if (!errs || !rows)
-		return err_oom(err);
-	for (size_t i = 0; i < list->count; i++)
-		rows[i] = json_object_new_array();
-	if (list->count == 1) /* no thread for one */
-		ask_one(list->items[0], &asking, &errs[0]);
-	else
-		node_each(list, ask_one, &asking, errs);
-	explain(inv, &asking, errs);
-	tell(inv, errs, list);
-	*ret_rows = merge(rows, list->count);
-	return 0;
-}
-
-int nodes_select_and_ask(struct invocation *inv, enum nodes_default fallback, node_fn *fn,
-			 void *arg, struct json_object **ret_rows, struct err *err)
-{
-	cleanup_with(node_list) struct node_list list = { 0 };
-
-	if (nodes_select(inv, fallback, &list, err) < 0)
-		return -1;
-	return nodes_ask(inv, &list, fn, arg, ret_rows, err);
 }

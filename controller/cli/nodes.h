@@ -38,6 +38,10 @@ int nodes_list(struct invocation *inv, const struct strv *names, bool must_exist
  * already. */
 int nodes_client(struct node *node, struct client **ret_client, struct err *err);
 
+/* The calls of one service of its agent: nodes_client() and rpc_to(). */
+int nodes_rpc(struct node *node, const ProtobufCServiceDescriptor *service, struct deadline by,
+	      struct rpc *ret_rpc, struct err *err);
+
 /* Asks one node and appends to 'rows', a JSON array of its own. */
 typedef int node_fn(struct node *node, void *arg, struct json_object *rows, struct err *err);
 

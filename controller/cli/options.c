@@ -19,7 +19,7 @@ const struct option_spec global_options[] = {
 	  .value = "P",
 	  .type = OPTION_TEXT,
 	  OPTION_AT(provider),
-	  .help = "podman, docker, vfkit, qemu or fake (default: $BERTH_PROVIDER, else the first "
+	  .help = "podman, docker or fake (default: $BERTH_PROVIDER, else the first "
 		  "that is installed)" },
 	{ .name = "output",
 	  .letter = 'o',
@@ -217,8 +217,11 @@ static int set_number(const struct option_spec *spec, const char *value, int64_t
 
 	if (parse_int(value, spec->min, spec->max, field))
 		return 0;
-	snprintf(wanted, sizeof(wanted), "a number from %lld to %lld", (long long)spec->min,
-		 (long long)spec->max);
+	if (spec->max >= INT64_MAX / 2)
+		snprintf(wanted, sizeof(wanted), "a number from %lld on", (long long)spec->min);
+	else
+		snprintf(wanted, sizeof(wanted), "a number from %lld to %lld", (long long)spec->min,
+			 (long long)spec->max);
 	return bad_value(spec, value, wanted, err);
 }
 

@@ -140,6 +140,11 @@ struct option_spec {
 		.name = "grace", .value = "DUR", .type = OPTION_DURATION, OPTION_AT(grace_ms), \
 		.max = 24 * 3600 * 1000, .help = text                                          \
 	}
+#define OPTION_ROW_SIGNAL(text)                                                                   \
+	{                                                                                         \
+		.name = "signal", .value = "SIGNAL", .type = OPTION_SIGNAL_NO, OPTION_AT(signal), \
+		.help = text                                                                      \
+	}
 #define OPTION_ROW_FILE                                                                    \
 	{                                                                                  \
 		.name = "filename", .letter = 'f', .value = "FILE", .type = OPTION_REPEAT, \

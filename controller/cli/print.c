@@ -10,11 +10,28 @@
 #define SHORT_ID 13
 #define GAP      3
 
+static void render_id(const char *value, bool wide, struct text *cell)
+{
+	char id[SHORT_ID + 1];
+
+	snprintf(id, sizeof(id), "%s", value);
+	cell_escape(cell, wide ? value : id);
+}
+
+static void render_custom(const struct column *column, struct json_object *row, struct text *cell)
+{
+	cleanup_with(text) struct text raw = { 0 };
+
+	column->render(row, &raw);
+	cell_escape(cell, text_str(&raw));
+}
+
 static void render(const struct column *column, struct json_object *row, bool wide,
 		   struct text *cell)
 {
+	struct json_object *field = field_get(row, column->path ? column->path : "");
 	const char *value = field_str(row, column->path ? column->path : "");
-	char text[32];
+	char text[32] = "";
 
 	switch (column->kind) {
 	case COLUMN_TEXT:
@@ -22,36 +39,25 @@ static void render(const struct column *column, struct json_object *row, bool wi
 		break;
 	case COLUMN_AGE:
 		cell_age(time_parse_ns(value), clock_wall_ns(), text, sizeof(text));
-		text_add(cell, text);
 		break;
-	case COLUMN_ID: {
-		char id[SHORT_ID + 1];
-
-		snprintf(id, sizeof(id), "%s", value);
-		cell_escape(cell, wide ? value : id);
+	case COLUMN_ID:
+		render_id(value, wide, cell);
 		break;
-	}
 	case COLUMN_YESNO:
-		text_add(cell,
-			 json_object_get_boolean(field_get(row, column->path)) ? "yes" : "no");
+		text_add(cell, json_object_get_boolean(field) ? "yes" : "no");
 		break;
 	case COLUMN_NONZERO:
-		if (json_object_get_int64(field_get(row, column->path)) != 0)
+		if (json_object_get_int64(field) != 0)
 			cell_escape(cell, value);
 		break;
 	case COLUMN_MILLIS:
-		cell_millis(json_object_get_int64(field_get(row, column->path)), text,
-			    sizeof(text));
-		text_add(cell, text);
+		cell_millis(json_object_get_int64(field), text, sizeof(text));
 		break;
-	case COLUMN_CUSTOM: {
-		cleanup_with(text) struct text raw = { 0 };
-
-		column->render(row, &raw);
-		cell_escape(cell, text_str(&raw));
+	case COLUMN_CUSTOM:
+		render_custom(column, row, cell);
 		break;
 	}
-	}
+	text_add(cell, text);
 	if (cell->len == 0)
 		text_add(cell, "-");
 }

@@ -42,6 +42,7 @@ static void describe(const struct step *step, struct text *text)
 {
 	static const char *const words[] = {
 		[STEP_IMAGE_CHECK] = "check the image",
+		[STEP_IMAGE_PULL] = "pull the image",
 		[STEP_NETWORK_CREATE] = "create the network",
 		[STEP_NETWORK_DELETE] = "delete the network",
 		[STEP_VOLUME_DELETE] = "delete the volume of ",

@@ -4,6 +4,7 @@
  */
 #include "controller/cli/invocation.h"
 #include "controller/cli/nodes.h"
+#include "controller/cli/print.h"
 
 #include <json-c/json.h>
 
@@ -21,4 +22,17 @@ struct rows_request {
 int container_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 int pod_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 int unit_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
+int image_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
 int health_rows(struct node *node, void *request, struct json_object *rows, struct err *err);
+
+/*
+ * print_rows() for a list of `get`: when it is empty, and no node has failed, people are told so. With
+ * 'must_exist', names (globs aside) of which nothing is there are ERR_NOT_FOUND. 'namespace': of pods, NULL for
+ * all or none.
+ */
+int rows_print(struct invocation *inv, struct json_object *rows, const struct listing *listing,
+	       const char *namespace, bool must_exist, struct err *err);
+
+/* ERR_NOT_FOUND, reason "<NOUN>_NOT_FOUND": nothing is called what the command line says. Returns -1. */
+int rows_not_found(const struct invocation *inv, const char *noun, const char *namespace,
+		   struct err *err);

@@ -276,7 +276,7 @@ static void *run_crossing(void *arg)
 	free(c);
 	pthread_mutex_lock(&bridge->lock);
 	bridge->connections--;
-	pthread_cond_signal(&bridge->idle);
+	pthread_cond_broadcast(&bridge->idle);
 	pthread_mutex_unlock(&bridge->lock);
 	return NULL;
 }
@@ -335,6 +335,16 @@ static void start_crossing(struct bridge *bridge, int fd)
 		run_crossing(c);
 }
 
+/* One more than there may be waits its turn: hung up on in the middle of its negotiation, nng's dialer would be
+ * of no more use. */
+static void wait_room(struct bridge *bridge)
+{
+	pthread_mutex_lock(&bridge->lock);
+	while (bridge->connections >= CONNECTIONS_MAX) /* all end when the bridge closes */
+		pthread_cond_wait(&bridge->idle, &bridge->lock);
+	pthread_mutex_unlock(&bridge->lock);
+}
+
 static void *run_acceptor(void *arg)
 {
 	struct bridge *bridge = arg;
@@ -350,6 +360,7 @@ static void *run_acceptor(void *arg)
 			;
 		if (p[0].revents)
 			return NULL;
+		wait_room(bridge);
 		fd = accept(bridge->listen_fd, NULL, NULL);
 		if (fd < 0)
 			continue;

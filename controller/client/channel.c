@@ -229,7 +229,7 @@ static int look(const struct channel *channel, struct err *err)
 			       channel->path);
 	err_set(err, ERR_UNAVAILABLE, sys, "the agent does not answer at '%s'", channel->path);
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 enum wait_result {
@@ -265,38 +265,56 @@ static enum wait_result look_at_bridge(struct channel *channel, struct deadline 
 	return WAIT_STALLED;
 }
 
-/* 'first': this call has not looked before. */
-static enum wait_result look_why(struct channel *channel, struct deadline by, bool patient,
-				 bool *first, struct err *err)
+static enum wait_result look_at_socket(struct channel *channel, bool give_up, bool *first,
+				       struct err *err)
 {
-	bool ever;
-
-	if (is_connected(channel, &ever))
-		return WAIT_GO_ON;
-	if (channel->bridge)
-		return look_at_bridge(channel, by, !patient && !ever, err);
 	if (look(channel, err) < 0)
-		return !patient && !ever ? WAIT_ABSENT : WAIT_GO_ON;
+		return give_up ? WAIT_ABSENT : WAIT_GO_ON;
+	err_set(err, ERR_UNAVAILABLE, 0, "who listens at '%s' does not speak", channel->path);
+	err_explain(err, "AGENT_NOT_ANSWERING", NULL);
 	if (!*first)
 		return WAIT_STALLED;
 	*first = false;
 	return WAIT_GO_ON;
 }
 
-/* Waits until the request has left. */
-static enum wait_result wait_sent(struct channel *channel, struct deadline by, bool patient,
-				  struct err *err)
+/* 'first': this call has not looked before. */
+static enum wait_result look_why(struct channel *channel, struct deadline by,
+				 const struct channel_patience *patience, bool *first,
+				 struct err *err)
+{
+	enum wait_result result;
+	bool ever, leave;
+
+	if (is_connected(channel, &ever))
+		return WAIT_GO_ON;
+	leave = deadline_is_over(ever ? patience->lost : patience->leave);
+	if (!channel->bridge) {
+		result = look_at_socket(channel, !ever && !patience->absent, first, err);
+	} else {
+		err_set(err, ERR_UNAVAILABLE, 0, "the agent does not answer");
+		result = look_at_bridge(channel, by, leave || (!ever && !patience->absent), err);
+	}
+	return leave && result != WAIT_OVER ? WAIT_ABSENT : result;
+}
+
+/* Waits until the request has left. '*err' is filled for WAIT_ABSENT alone. */
+static enum wait_result wait_sent(struct channel *channel, struct deadline by,
+				  const struct channel_patience *patience, struct err *err)
 {
 	int64_t pause_ms = LOOK_FIRST_MS;
 	bool first = true;
 
 	while (!wait_done(channel, deadline_min(by, deadline_in_ms(pause_ms)))) {
 		enum wait_result result;
+		struct err why;
 
 		if (deadline_is_over(by))
 			return WAIT_TIMEOUT;
 		pause_ms = channel->bridge ? LOOK_FIRST_MS : LOOK_MS;
-		result = look_why(channel, by, patient, &first, err);
+		result = look_why(channel, by, patience, &first, &why);
+		if (result == WAIT_ABSENT)
+			*err = why;
 		if (result != WAIT_GO_ON)
 			return result;
 	}
@@ -333,7 +351,8 @@ static int start_again(struct channel *channel)
 
 /* Once. After WAIT_OVER '*ret_rv' tells how it went. */
 static enum wait_result try_send(struct channel *channel, const uint8_t *request, size_t len,
-				 struct deadline by, bool patient, int *ret_rv, struct err *err)
+				 struct deadline by, const struct channel_patience *patience,
+				 int *ret_rv, struct err *err)
 {
 	enum wait_result result;
 	nng_msg *msg;
@@ -345,7 +364,7 @@ static enum wait_result try_send(struct channel *channel, const uint8_t *request
 	nng_aio_set_msg(channel->aio, msg);
 	begin(channel);
 	nng_ctx_send(channel->ctx, channel->aio);
-	result = wait_sent(channel, by, patient, err);
+	result = wait_sent(channel, by, patience, err);
 	*ret_rv = cancel(channel);
 	if (*ret_rv == 0) /* just in time */
 		return WAIT_OVER;
@@ -355,12 +374,13 @@ static enum wait_result try_send(struct channel *channel, const uint8_t *request
 
 /* CHANNEL_REPLY stands for "the request has left". */
 static enum channel_result send_request(struct channel *channel, const uint8_t *request, size_t len,
-					struct deadline by, bool patient, struct err *err)
+					struct deadline by, const struct channel_patience *patience,
+					struct err *err)
 {
 	for (;;) {
 		int rv;
 
-		switch (try_send(channel, request, len, by, patient, &rv, err)) {
+		switch (try_send(channel, request, len, by, patience, &rv, err)) {
 		case WAIT_OVER:
 			return rv == 0 ? CHANNEL_REPLY : failed(rv, err);
 		case WAIT_TIMEOUT:
@@ -406,12 +426,12 @@ static enum channel_result receive_reply(struct channel *channel, struct deadlin
 }
 
 enum channel_result channel_exchange(struct channel *channel, const uint8_t *request, size_t len,
-				     struct deadline by, bool patient, uint8_t **ret_bytes,
-				     size_t *ret_len, struct err *err)
+				     struct deadline by, struct channel_patience patience,
+				     uint8_t **ret_bytes, size_t *ret_len, struct err *err)
 {
 	enum channel_result result;
 
-	result = send_request(channel, request, len, by, patient, err);
+	result = send_request(channel, request, len, by, &patience, err);
 	if (result != CHANNEL_REPLY)
 		return result;
 	return receive_reply(channel, by, ret_bytes, ret_len, err);

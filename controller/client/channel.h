@@ -31,10 +31,17 @@ int channel_open(const char *socket_path, struct bridge *bridge, struct channel 
 		 struct err *err);
 void channel_close(struct channel *channel);
 
-/* Sends 'request' and waits for the reply until 'by'. Impatient: CHANNEL_ABSENT as soon as nobody
- * listens, unless there has been a connection before. A bridge's failure that waiting does not mend ends
- * the patient, too. On CHANNEL_REPLY '*ret_bytes' is the caller's
- * to free(). '*err' is filled for CHANNEL_ABSENT and CHANNEL_FAILED. */
+/* How long an exchange waits for a connection before it is CHANNEL_ABSENT. */
+struct channel_patience {
+	bool absent;           /* of a channel that never had one: also while nobody listens */
+	struct deadline leave; /* of a channel that never had one; DEADLINE_NEVER */
+	struct deadline lost;  /* of one that has lost its connection; DEADLINE_NEVER */
+};
+
+/* Sends 'request' and waits for the reply until 'by'. A connection counts when the agent has sent its SP
+ * header on it: who accepts and does not speak has not been reached. A bridge's failure that waiting does not
+ * mend ends the patient, too. On CHANNEL_REPLY '*ret_bytes' is the caller's to free(). '*err' is filled for
+ * CHANNEL_ABSENT and CHANNEL_FAILED. */
 enum channel_result channel_exchange(struct channel *channel, const uint8_t *request, size_t len,
-				     struct deadline by, bool patient, uint8_t **ret_bytes,
-				     size_t *ret_len, struct err *err);
+				     struct deadline by, struct channel_patience patience,
+				     uint8_t **ret_bytes, size_t *ret_len, struct err *err);

@@ -40,7 +40,7 @@ static int relay_explain(struct bridge_pipe *pipe, struct err *err)
 	err_set(err, ERR_UNAVAILABLE, 0, "relay to the agent: %s",
 		line[0] ? line : "it ended without a word");
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 static void relay_close(struct bridge_pipe *pipe)

@@ -2,13 +2,13 @@
 
 #include "controller/client/bridge_impl.h"
 #include "controller/client/tls_error.h"
+#include "shared/base/inet.h"
+#include "shared/base/tcp.h"
 #include "shared/base/text.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -16,8 +16,10 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
+
+/* A node whose kernel is silent for so long is gone; a call over the lost connection is asked again. */
+#define SILENCE_MS 8000
 
 /* How long an alert that explains a broken connection is waited for. */
 #define ALERT_MS 200
@@ -156,50 +158,30 @@ static int wait_for(int fd, short events, int stop_fd, struct deadline by, struc
 	return err_explain(err, "AGENT_NOT_ANSWERING", NULL);
 }
 
-static int make_address(const struct tls_way *way, struct sockaddr_storage *ret, socklen_t *ret_len,
-			struct err *err)
-{
-	struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)way->port) };
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6,
-				    .sin6_port = htons((uint16_t)way->port) };
-
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, way->host, &in4.sin_addr) == 1) {
-		memcpy(ret, &in4, sizeof(in4));
-		*ret_len = sizeof(in4);
-		return 0;
-	}
-	if (inet_pton(AF_INET6, way->host, &in6.sin6_addr) == 1) {
-		memcpy(ret, &in6, sizeof(in6));
-		*ret_len = sizeof(in6);
-		return 0;
-	}
-	return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is no address", way->host);
-}
-
 static int not_there(const struct tls_way *way, int sys, struct err *err)
 {
 	err_set(err, ERR_UNAVAILABLE, sys, "the agent does not answer at %s port %d", way->host,
 		way->port);
 	return err_explain(err, "AGENT_NOT_ANSWERING",
-			   "See with 'berth get nodes' whether the node runs; start it if not.");
+			   "see with 'berth get nodes' whether the node runs; start it if not");
 }
 
 static int connect_tcp(struct tls_link *link, int stop_fd, struct deadline by, struct err *err)
 {
-	struct sockaddr_storage address;
+	union inet_address address;
 	int one = 1, sys = 0;
-	socklen_t len;
+	socklen_t len = inet_parse(link->way->host, (uint16_t)link->way->port, &address);
 
-	if (make_address(link->way, &address, &len, err) < 0)
-		return -1;
-	link->fd = socket(address.ss_family, SOCK_STREAM, 0);
+	if (!len)
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is no address", link->way->host);
+	link->fd = socket(address.any.sa_family, SOCK_STREAM, 0);
 	if (link->fd < 0)
 		return err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "make a socket");
 	fcntl(link->fd, F_SETFD, FD_CLOEXEC);
 	fcntl(link->fd, F_SETFL, O_NONBLOCK);
 	setsockopt(link->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(link->fd, (const struct sockaddr *)&address, len) == 0)
+	tcp_limit_silence(link->fd, SILENCE_MS);
+	if (connect(link->fd, &address.any, len) == 0)
 		return 0;
 	if (errno != EINPROGRESS)
 		return not_there(link->way, errno, err);
@@ -239,7 +221,7 @@ static int explain(const struct tls_link *link, struct err *err)
 	if (link->broken_sys)
 		return not_there(link->way, link->broken_sys, err);
 	err_set(err, ERR_UNAVAILABLE, 0, "the node is there, its agent does not answer");
-	return err_explain(err, "AGENT_NOT_ANSWERING", "It may be just starting: try again.");
+	return err_explain(err, "AGENT_NOT_ANSWERING", "it may be just starting: try again");
 }
 
 /* What OpenSSL waits for, as poll's events; 0: it does not. */

@@ -46,8 +46,25 @@ int client_set_cluster(struct client *client, const char *cluster, struct err *e
  * AGENT_NOT_ANSWERING. */
 void client_set_patient(struct client *client, bool patient);
 
-/* How it reaches the agent: "ipc", "tls", "relay". Static. */
+/* How it reaches the agent: "ipc", "tls", "relay". Static. With other ways this is settled by the first call
+ * that is answered. */
 const char *client_channel_name(const struct client *client);
+
+/* Other ways to the same agent. They are tried in turn while no connection has been made on the way so far:
+ *
+ *	- at once when nobody is there: no socket, or one that refuses;
+ *	- after a second when somebody accepts and sends no SP header (a socket on the file share of another
+ *	  kernel, an agent that hangs); five seconds for an engine or a port that does not answer;
+ *	- for a patient client after ten seconds in either case: a node that boots has no agent yet.
+ *
+ * An agent sends the header before it looks at any call, so one that is slow with calls is not left; nothing
+ * has been asked on a way that is left. Where no other way leads anywhere, the first one is used as if there
+ * were no other, and the error is its error. A client that has been connected once stays with that way.
+ *
+ * 'open' makes the bridge of the n-th of them, counted from 0, the caller's; false: there is no n-th. '*ret_bridge'
+ * NULL: that one cannot be opened. Called in a call of this client, in its thread. */
+typedef bool client_way_fn(void *arg, unsigned n, struct bridge **ret_bridge);
+void client_set_ways(struct client *client, client_way_fn *open, void *arg);
 
 struct rpc {
 	ProtobufCService base; /* for the generated stub */

@@ -27,7 +27,22 @@ int client_wait_answer(struct client *client, struct deadline by, struct err *er
 	return rpc.result;
 }
 
-int client_wait_ready(struct client *client, struct deadline by, struct err *err)
+static void take_notes(const Berth__Node__V1__HealthReply *reply, void *data)
+{
+	struct strv *notes = data;
+
+	for (size_t i = 0; notes && i < reply->n_parts; i++) {
+		const Berth__Node__V1__HealthPart *part = reply->parts[i];
+		bool told = strcmp(part->name, "disk") == 0 || strcmp(part->name, "preload") == 0;
+
+		if (told && (part->state == BERTH__NODE__V1__PART_STATE__PART_DEGRADED ||
+			     part->state == BERTH__NODE__V1__PART_STATE__PART_FAILED))
+			strv_add(notes, part->message);
+	}
+}
+
+int client_wait_ready(struct client *client, struct deadline by, struct strv *ret_notes,
+		      struct err *err)
 {
 	const Berth__Node__V1__HealthWaitReadyRequest request =
 		BERTH__NODE__V1__HEALTH_WAIT_READY_REQUEST__INIT;
@@ -35,7 +50,7 @@ int client_wait_ready(struct client *client, struct deadline by, struct err *err
 
 	client_set_patient(client, true);
 	rpc = rpc_to(client, &berth__node__v1__health__descriptor, by, err);
-	berth__node__v1__health__wait_ready(&rpc.base, &request, take_health, NULL);
+	berth__node__v1__health__wait_ready(&rpc.base, &request, take_notes, ret_notes);
 	client_set_patient(client, false);
 	return rpc.result;
 }

@@ -19,8 +19,11 @@ struct quiesce_summary {
 
 /* Until the agent answers at all, patiently: one that was killed is back within a fraction of a second. */
 int client_wait_answer(struct client *client, struct deadline by, struct err *err);
-/* Until the agent says ready (DESIGN.md D10), patiently. */
-int client_wait_ready(struct client *client, struct deadline by, struct err *err);
+/* Until the agent says ready (DESIGN.md D10), patiently. 'ret_notes' (may be NULL) gets a sentence for what a
+ * user should know of such a node all the same: its disk is nearly full (CN-125), it begins without
+ * what was preloaded (CN-123). */
+int client_wait_ready(struct client *client, struct deadline by, struct strv *ret_notes,
+		      struct err *err);
 /* Sets where the balancer sends calls (LoadBalancers.Set): 'backends' are "NAME=ADDRESS" words, 'port' is
  * theirs and the balancer's own. Patient: the node may be booting. */
 int client_set_balancer(struct client *client, const struct strv *backends, uint16_t port,

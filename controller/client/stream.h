@@ -51,7 +51,9 @@ void client_stream_close(struct client_stream *s);
 DEFINE_CLEANUP(client_stream, struct client_stream *, client_stream_close)
 
 /* Waits up to 'by' for output and hands it on. '*ret_ended': no more comes, '*ret_end' says how it ended.
- * Nothing by 'by' is success without data. */
+ * Nothing by 'by' is success without data. 'by' bounds the wait in the node, not the calls: one that was
+ * begun ahead of need ends by itself (0.1 s, or 1 s of an agent that does not answer), and such an agent
+ * is waited for STREAM_LOST_MS in all, whatever 'by' says. */
 int client_stream_read(struct client_stream *s, struct deadline by, client_stream_data_fn *data,
 		       void *arg, bool *ret_ended, struct client_stream_end *ret_end,
 		       struct err *err);

@@ -56,14 +56,13 @@ int tls_explain_verdict(const struct tls_verdict *v, const char *wanted, struct 
 	case X509_V_ERR_CERT_NOT_YET_VALID:
 		err_set(err, ERR_UNAUTHENTICATED, 0,
 			"the node's certificate is good only from %s on", v->from);
-		return err_explain(err, "TLS_NOT_YET_VALID",
-				   "See that this host's clock is right.");
+		return err_explain(err, "TLS_NOT_YET_VALID", "see that this host's clock is right");
 	case X509_V_ERR_HOSTNAME_MISMATCH:
 		err_set(err, ERR_UNAUTHENTICATED, 0, "'%s' answers where '%s' should", v->name,
 			wanted);
 		return err_explain(
 			err, "TLS_WRONG_NODE",
-			"Another node has taken its port: 'berth restart node' finds it again.");
+			"another node has taken its port: 'berth restart node' finds it again");
 	case X509_V_ERR_INVALID_PURPOSE:
 	case X509_V_ERR_INVALID_CA:
 		err_set(err, ERR_UNAUTHENTICATED, 0,
@@ -78,7 +77,7 @@ int tls_explain_verdict(const struct tls_verdict *v, const char *wanted, struct 
 		err_set(err, ERR_UNAUTHENTICATED, 0,
 			"the node was made by another cluster's authority");
 		return err_explain(err, "TLS_WRONG_AUTHORITY",
-				   "Use the state directory that the cluster was created with.");
+				   "use the state directory that the cluster was created with");
 	default:
 		err_set(err, ERR_UNAUTHENTICATED, 0, "the node's certificate is not good: %s",
 			X509_verify_cert_error_string(v->code));
@@ -109,6 +108,11 @@ int tls_explain_code(unsigned long code, struct err *err)
 	case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
 	case SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE:
 		return refused("it wants another one", err);
+	case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:
+		err_set(err, ERR_RESOURCE_EXHAUSTED, 0,
+			"the node has as many connections as it takes");
+		return err_explain(err, "TOO_MANY_CONNECTIONS",
+				   "try again when other clients of this node have ended");
 	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 		err_set(err, ERR_FAILED_PRECONDITION, 0,

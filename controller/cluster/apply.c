@@ -351,12 +351,15 @@ int cluster_apply(const struct cluster_ctx *ctx, const struct plan *plan, bool u
 		return err_oom(err);
 	}
 	pthread_mutex_init(&run.progress_lock, NULL);
+	pthread_mutex_init(&run.look.lock, NULL);
 	rc = run_plan(&run, err);
 	if (rc < 0 && undo) {
 		provider_set_interrupt(ctx->provider, NULL);
 		undo_run(&run);
 	}
 	provider_set_interrupt(ctx->provider, ctx->interrupt);
+	node_list_release(&run.look.nodes);
+	pthread_mutex_destroy(&run.look.lock);
 	pthread_mutex_destroy(&run.progress_lock);
 	free(run.states);
 	store_lock_release(&lock);

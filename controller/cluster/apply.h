@@ -20,6 +20,14 @@ struct step_state {
 	pthread_t thread;
 };
 
+/* What the engine has said of the cluster's nodes while they were waited for. */
+struct look_at_nodes {
+	pthread_mutex_t lock;
+	struct node_list nodes;
+	bool answered;
+	int64_t at_ms; /* 0: never */
+};
+
 /* One carrying-out of a plan. */
 struct run {
 	const struct cluster_ctx *ctx;
@@ -30,6 +38,7 @@ struct run {
 	struct step_state *states;         /* plan->count */
 	atomic_bool cancelled;
 	pthread_mutex_t progress_lock;
+	struct look_at_nodes look;
 	int done_pipe[2]; /* indexes of steps that have ended */
 };
 
@@ -40,7 +49,7 @@ int run_plan(struct run *run, struct err *err);
 /* Steps that are ours, not the engine's: directories and questions to the agent. */
 int run_own_step(struct run *run, const struct step *step, struct err *err);
 
-/* The engine's. A stop that does not come to its end is followed by a kill (CN-193), a delete that
+/* The engine's. An image that is not there is pulled (CN-130). A stop that does not come to its end is followed by a kill (CN-193), a delete that
  * fails by a second one (CN-213). */
 int run_engine_step(struct run *run, const struct step *step, struct err *err);
 

@@ -71,7 +71,7 @@ struct create_options {
 /* Checks names, numbers and conflicts inside 'config' (CN-006, CN-007, CN-060, CN-083, CN-097, CN-101,
  * CN-103) and completes it: node names, images, the control planes' API server ports, and with several
  * of those the balancer before them, which then has the configured port (CN-260, CN-261). Again on the
- * same config: changes nothing. Pure but for looking whether mount sources exist. */
+ * same config: changes nothing. Pure but for asking for the current directory. */
 int cluster_spec_check(const char *name, const char *image, struct cluster_config *config,
 		       struct strv *warnings, struct err *err);
 
@@ -138,7 +138,8 @@ int cluster_plan_act(const struct cluster_ctx *ctx, enum cluster_action action,
 		     const struct node_list *nodes, bool whole_cluster, struct plan *ret_plan,
 		     struct err *err);
 
-/* cluster_find(), the engine judged, host ports settled (CN-094, CN-098), then the plan: what
+/* cluster_find(), the engine judged, mount sources looked for (CN-101), host ports settled (CN-094, CN-098;
+ * both where the engine is, so on another machine by the engine itself), then the plan: what
  * cluster_create() would do. For --dry-run, also without an engine. What a user should know goes to
  * ctx->progress as notes. */
 int cluster_prepare_create(const struct cluster_ctx *ctx, const struct cluster_config *config,

@@ -20,9 +20,17 @@ static const struct repaired {
 	{ "runc", { 1, 3 }, 3, "CVE-2025-31133, CVE-2025-52565, CVE-2025-52881" },
 };
 
-/* crun has one line of releases: repaired from this one on. */
-#define CRUN_REPAIRED_MINOR 28
-#define CRUN_HOLES          "CVE-2026-30892, CVE-2026-47766"
+/* crun has one line of releases, and the trio of runc's is not in it (crun issue 1906). exec's user was
+ * misread from 1.19 on and is read right since 1.27; /dev of an image was followed until 1.28. What 1.30 repairs
+ * needs a container without a /dev of its own, which engines do not make. */
+static const struct {
+	int first, repaired; /* minors of 1 */
+	const char *holes;
+} crun_holes[] = {
+	{ 0, 19, "CVE-2026-47766" },
+	{ 19, 27, "CVE-2026-30892, CVE-2026-47766" },
+	{ 27, 28, "CVE-2026-47766" },
+};
 
 static bool parse_version(const char *s, int ret[3])
 {
@@ -75,10 +83,19 @@ void judge_engine_version(const char *engine, const char *version, struct doctor
 	doctor_say(check, DOCTOR_OK, "", "", "%s %s answers", engine, version);
 }
 
+static const char *crun_holes_of(const int version[3])
+{
+	for (size_t i = 0; version[0] == 1 && i < ARRAY_LEN(crun_holes); i++) {
+		if (version[1] >= crun_holes[i].first && version[1] < crun_holes[i].repaired)
+			return crun_holes[i].holes;
+	}
+	return NULL;
+}
+
 static const char *holes_of(const char *runtime, const int version[3])
 {
 	if (strcmp(runtime, "crun") == 0)
-		return version[0] == 1 && version[1] < CRUN_REPAIRED_MINOR ? CRUN_HOLES : NULL;
+		return crun_holes_of(version);
 	for (size_t i = 0; i < ARRAY_LEN(repaired); i++) {
 		const struct repaired *r = &repaired[i];
 

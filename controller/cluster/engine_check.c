@@ -127,6 +127,23 @@ static void warn_of_limits(const struct engine_info *info, const struct cluster_
 			 "the engine cannot limit CPUs on this host: --cpus does not hold");
 }
 
+/* Another host does not see this one's files, and what it has by that name is not meant. */
+static int check_preloads(const struct engine_info *info, const struct node_config *node,
+			  struct err *err)
+{
+	for (size_t i = 0; info->remote && i < node->mount_count; i++) {
+		if (strncmp(node->mounts[i].container_path, PRELOAD_DIR "/",
+			    strlen(PRELOAD_DIR "/")) != 0)
+			continue;
+		err_set(err, ERR_UNIMPLEMENTED, 0,
+			"'%s' cannot be preloaded: the engine runs on '%s' and does not see it",
+			node->mounts[i].host_path, info->host);
+		return err_explain(err, "PRELOAD_REMOTE",
+				   "create without it; 'berth load archive' then sends images");
+	}
+	return 0;
+}
+
 /* CN-091 */
 static void warn_of_remote(const struct engine_info *info, const struct cluster_config *config,
 			   struct strv *warnings)
@@ -161,7 +178,8 @@ int engine_check(const char *engine, const struct engine_info *info,
 		return -1;
 	for (size_t i = 0; i < config->node_count; i++) {
 		if (check_cpus(info, &config->nodes[i], err) < 0 ||
-		    check_memory(info, &config->nodes[i], warnings, err) < 0)
+		    check_memory(info, &config->nodes[i], warnings, err) < 0 ||
+		    check_preloads(info, &config->nodes[i], err) < 0)
 			return -1;
 	}
 	if (strcmp(info->cgroup, "v1") == 0)

@@ -103,16 +103,30 @@ static int look_around(const struct cluster_ctx *ctx, struct cluster_found *foun
 {
 	bool docker = strcmp(provider_name(ctx->provider), "docker") == 0;
 
-	/* Nodes that are nowhere can take nobody's address. */
-	if (provider_has_agents(ctx->provider))
+	if (found->has_engine)
+		provider_set_engine(ctx->provider, &found->engine);
+	/* Nodes that are nowhere, or elsewhere, can take nobody's address here. */
+	if (provider_has_agents(ctx->provider) && !provider_is_remote(ctx->provider))
 		read_host_addresses(&found->host_addresses);
 	if (!proxy_read(lookup, &found->env, &found->warnings) ||
 	    (docker && !proxy_read_docker(lookup, &found->env, &found->warnings)) ||
 	    strv_failed(&found->host_addresses) || strv_failed(&found->warnings))
 		return err_oom(err);
-	if (found->has_engine)
-		provider_set_engine(ctx->provider, &found->engine);
 	return 0;
+}
+
+/* Only these questions may be answered from memory: later ones are about what has been done since. Who only
+ * looks leaves nothing behind. */
+static int ask_or_recall(const struct cluster_ctx *ctx, bool for_show, struct cluster_found *found,
+			 struct err *err)
+{
+	int rc;
+
+	if (!for_show)
+		provider_set_memory(ctx->provider, ctx->state_dir);
+	rc = ask_all(ctx, found, err);
+	provider_set_memory(ctx->provider, NULL);
+	return rc;
 }
 
 int cluster_find(const struct cluster_ctx *ctx, bool for_show, struct cluster_found *ret_found,
@@ -120,7 +134,7 @@ int cluster_find(const struct cluster_ctx *ctx, bool for_show, struct cluster_fo
 {
 	struct cluster_found found = { 0 };
 
-	if ((ask_all(ctx, &found, err) < 0 &&
+	if ((ask_or_recall(ctx, for_show, &found, err) < 0 &&
 	     !(for_show && strcmp(err->reason, "ENGINE_NOT_INSTALLED") == 0)) ||
 	    look_around(ctx, &found, err) < 0) {
 		cluster_found_release(&found);

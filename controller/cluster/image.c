@@ -113,6 +113,7 @@ int image_build_run(const struct strv *argv, const struct interrupt *interrupt, 
 	if (result.exit_code == 0)
 		return 0;
 	exec_last_line(&result, line, sizeof(line));
-	err_set(err, ERR_FAILED_PRECONDITION, 0, "the node image could not be built: %s", line);
-	return err_explain(err, "IMAGE_BUILD_FAILED", NULL);
+	err_set(err, ERR_UNKNOWN, 0, "the node image could not be built: %s", line);
+	return err_explain(err, "IMAGE_BUILD_FAILED",
+			   "--dry-run prints the command: run by itself it says all");
 }

@@ -15,11 +15,10 @@ static int cluster_exists(const char *name, struct err *err)
 	return err_explain(err, "CLUSTER_EXISTS", "delete it first, or choose another --name");
 }
 
-static int name_in_use(const char *name, const char *whose, struct err *err)
+static int name_in_use(const char *name, const char *whose, const char *advice, struct err *err)
 {
 	err_set(err, ERR_ALREADY_EXISTS, 0, "%s is called '%s' already", whose, name);
-	return err_explain(err, "NAME_IN_USE",
-			   "Berth does not touch it: remove it yourself, or choose another name");
+	return err_explain(err, "NAME_IN_USE", advice);
 }
 
 /* CN-142: names are the engine's, whoever's container has them. */
@@ -31,10 +30,13 @@ static int check_name_free(const struct cluster_found *found, const char *name, 
 		char whose[128];
 
 		snprintf(whose, sizeof(whose), "a node of cluster '%s'", node->cluster);
-		return name_in_use(name, whose, err);
+		return name_in_use(name, whose,
+				   "'berth delete node' removes it; or choose another name", err);
 	}
 	if (strv_has(&found->foreign, name))
-		return name_in_use(name, "a container that is not Berth's", err);
+		return name_in_use(
+			name, "a container that is not Berth's",
+			"Berth does not touch it: remove it yourself, or choose another name", err);
 	return 0;
 }
 
@@ -157,11 +159,18 @@ static int node_env(const struct planning *p, const struct node_config *node, st
 	return 0;
 }
 
+/* Another machine has no directory of this one: its nodes have none here. */
+static char *run_dir_of(const struct planning *p, const char *node)
+{
+	return provider_is_remote(p->ctx->provider) ? strdup("")
+						    : store_run_dir(p->ctx->state_dir, node);
+}
+
 static int add_node_at(struct planning *p, const struct node_config *node, int index,
 		       const struct node_address *address, const struct kv_list *env,
 		       struct err *err)
 {
-	cleanup_free char *run_dir = store_run_dir(p->ctx->state_dir, node->name);
+	cleanup_free char *run_dir = run_dir_of(p, node->name);
 	const struct node_spec spec = {
 		.name = node->name,
 		.cluster = p->ctx->name,
@@ -182,7 +191,6 @@ static int add_node_at(struct planning *p, const struct node_config *node, int i
 		.cpus_milli = node->cpus_milli,
 		.gpus = or_empty(node->gpus),
 		.dns_search = p->dns_search,
-		.preload = "",
 		.agent_port = wants_tls(p) ? 0 : -1,
 	};
 
@@ -219,15 +227,26 @@ static int add_node(struct planning *p, const struct node_config *node, struct e
 	return rc;
 }
 
-/* The agent's socket must fit; podman's --volume takes no ':' in a path. */
-static int check_state_dir(const char *state_dir, const char *node, struct err *err)
+/* Certificates get to a node through its directory, and 127.0.0.1 would be the other machine's. */
+static int no_remote_tls(struct err *err)
 {
+	err_set(err, ERR_UNIMPLEMENTED, 0, "agents on another machine cannot be published by TLS");
+	return err_explain(err, "TLS_NOT_REMOTE",
+			   "leave --agent-tls out: they are reached through the engine");
+}
+
+/* The agent's socket must fit; podman's --volume takes no ':' in a path. */
+static int check_state_dir(const struct planning *p, const char *node, struct err *err)
+{
+	const char *state_dir = p->ctx->state_dir;
 	cleanup_free char *run_dir = store_run_dir(state_dir, node);
 	struct node fake = { .run_dir = run_dir };
 	char path[256];
 
 	if (!run_dir)
 		return err_oom(err);
+	if (provider_is_remote(p->ctx->provider))
+		return wants_tls(p) ? no_remote_tls(err) : 0;
 	if (state_dir[0] != '/' || strchr(state_dir, ':')) {
 		err_set(err, ERR_INVALID_ARGUMENT, 0,
 			"the state directory '%s' must be an absolute path without ':'", state_dir);
@@ -269,7 +288,7 @@ static int configure_balancer(struct planning *p, const struct node_config *node
 
 		if (nodes[i].role != NODE_LOAD_BALANCER)
 			continue;
-		run_dir = store_run_dir(p->ctx->state_dir, nodes[i].name);
+		run_dir = run_dir_of(p, nodes[i].name);
 		if (!run_dir)
 			return err_oom(err);
 		return add_balancer_step(p, nodes[i].name, run_dir, err);
@@ -292,7 +311,7 @@ static int plan_all(struct planning *p, struct err *err)
 	const struct cluster_config *config = p->config;
 
 	for (size_t i = 0; i < config->node_count; i++) {
-		if (check_state_dir(p->ctx->state_dir, config->nodes[i].name, err) < 0)
+		if (check_state_dir(p, config->nodes[i].name, err) < 0)
 			return -1;
 	}
 	if (planning_choose_network(p, err) < 0)
@@ -371,8 +390,7 @@ static int plan_one(struct planning *p, const struct node_config *node, struct e
 {
 	const struct cluster_config none = { .nodes = (struct node_config *)node, .node_count = 1 };
 
-	if (check_state_dir(p->ctx->state_dir, node->name, err) < 0 ||
-	    planning_find_network(p, err) < 0)
+	if (check_state_dir(p, node->name, err) < 0 || planning_find_network(p, err) < 0)
 		return -1;
 	if (!proxy_for_nodes(&p->found->env, p->subnet, p->subnet6, &none, &p->env))
 		return err_oom(err);

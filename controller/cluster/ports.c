@@ -1,13 +1,12 @@
 #include "controller/cluster/ports.h"
 
-#include <arpa/inet.h>
+#include "shared/base/inet.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* A socket that keeps a port from being taken. */
@@ -16,40 +15,9 @@ struct port_hold {
 	const char *node;
 };
 
-static bool to_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len)
-{
-	struct sockaddr_in *four = (struct sockaddr_in *)ret;
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret;
-
-	memset(ret, 0, sizeof(*ret));
-	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		*ret_len = sizeof(*four);
-		return true;
-	}
-	if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-		six->sin6_family = AF_INET6;
-		*ret_len = sizeof(*six);
-		return true;
-	}
-	return false;
-}
-
 static int socket_type(enum port_protocol protocol)
 {
 	return protocol == PORT_UDP ? SOCK_DGRAM : SOCK_STREAM;
-}
-
-static int bound_port(int fd)
-{
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
-
-	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
-		return 0;
-	if (address.ss_family == AF_INET6)
-		return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-	return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
 const char *ports_listen_default(enum ip_family family, bool remote)
@@ -80,14 +48,6 @@ static int port_in_use(const struct node_config *node, const struct port_mapping
 			   "choose another host port, or stop what listens there");
 }
 
-static void set_port(struct sockaddr_storage *address, int port)
-{
-	if (address->ss_family == AF_INET6)
-		((struct sockaddr_in6 *)address)->sin6_port = htons((uint16_t)port);
-	else
-		((struct sockaddr_in *)address)->sin_port = htons((uint16_t)port);
-}
-
 /* A connection that has ended keeps its port for a minute: that is nobody who listens. Not for a port
  * of our choice, which must be free altogether. */
 static void allow_lingering(int fd, const struct port_mapping *port)
@@ -116,24 +76,24 @@ static int cannot_bind(const struct node_config *node, const struct port_mapping
 static int hold(struct ported_config *ported, const struct node_config *node,
 		struct port_mapping *port, struct err *err)
 {
-	struct sockaddr_storage address;
+	union inet_address address;
 	cleanup_fd int fd = -1;
 	socklen_t len;
 
 	if (port->host_port < 0 || (port->host_port > 0 && port->protocol == PORT_SCTP))
 		return 0;
-	if (!to_address(port->listen_address, &address, &len))
+	len = inet_parse(port->listen_address, (uint16_t)port->host_port, &address);
+	if (!len)
 		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is not an address",
 			       port->listen_address);
-	set_port(&address, port->host_port);
-	fd = socket(address.ss_family, socket_type(port->protocol), 0);
+	fd = socket(address.any.sa_family, socket_type(port->protocol), 0);
 	if (fd >= 0) {
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 		allow_lingering(fd, port);
 	}
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) < 0)
+	if (fd < 0 || bind(fd, &address.any, len) < 0)
 		return cannot_bind(node, port, err);
-	port->host_port = bound_port(fd);
+	port->host_port = inet_bound_port(fd);
 	if (add_hold(ported, node->name, fd, err) < 0)
 		return -1;
 	take_fd(&fd);

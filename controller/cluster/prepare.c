@@ -1,6 +1,7 @@
 #include "controller/cluster/cluster.h"
 #include "controller/cluster/engine_check.h"
 #include "controller/cluster/ports.h"
+#include "controller/cluster/store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -62,6 +63,56 @@ static int plan_found(struct attempt *a, const struct cluster_found *found,
 	return cluster_plan_create(a->ctx, config, a->options, found, ret_plan, err);
 }
 
+/* CN-101: those of another machine are for its engine to find. */
+static int check_mounts(const struct attempt *a, const struct cluster_config *config,
+			struct err *err)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < config->node_count; i++) {
+		const struct node_config *node = &config->nodes[i];
+
+		for (size_t k = 0; k < node->mount_count; k++) {
+			const struct mount_config *mount = &node->mounts[k];
+
+			if (mount->create || provider_is_remote(a->ctx->provider) ||
+			    stat(mount->host_path, &st) == 0)
+				continue;
+			err_set(err, ERR_NOT_FOUND, errno, "node '%s': cannot mount '%s'",
+				node->name, mount->host_path);
+			return err_explain(err, "MOUNT_SOURCE_NOT_FOUND", "create it first");
+		}
+	}
+	return 0;
+}
+
+/* Two engines of one machine know nothing of each other's names, but their nodes would share a directory
+ * and the agent's socket in it. */
+static int check_records(const struct attempt *a, const struct cluster_config *config,
+			 struct err *err)
+{
+	const char *provider = provider_name(a->ctx->provider);
+
+	for (size_t i = 0; i < config->node_count; i++) {
+		cleanup_with(node) struct node *node = NULL;
+		const char *name = config->nodes[i].name;
+		struct err ignored;
+
+		if (store_node_load(a->ctx->state_dir, name, &node, &ignored) < 0 ||
+		    !*node->provider || strcmp(node->provider, provider) == 0)
+			continue;
+		err_set(err, ERR_ALREADY_EXISTS, 0, "a node of %s is called '%s' already",
+			node->provider, name);
+		err_explain(err, "NAME_IN_USE", NULL);
+		snprintf(err->advice, sizeof(err->advice),
+			 "choose another name or --state-dir, or delete the other first: 'berth "
+			 "delete cluster --name %s --provider %s'",
+			 node->cluster, node->provider);
+		return -1;
+	}
+	return 0;
+}
+
 /* The ports stay held. */
 static int settle_and_plan(struct attempt *a, struct cluster_found *found,
 			   struct ported_config *ret_ported, struct plan *ret_plan, struct err *err)
@@ -77,7 +128,8 @@ static int settle_and_plan(struct attempt *a, struct cluster_found *found,
 	if (found->has_engine && engine_check(provider_name(a->ctx->provider), &found->engine,
 					      config, &found->warnings, err) < 0)
 		return -1;
-	if (ports_choose(config, found->has_engine && found->engine.remote, &ported, err) < 0)
+	if (check_mounts(a, config, err) < 0 || check_records(a, config, err) < 0 ||
+	    ports_choose(config, provider_is_remote(a->ctx->provider), &ported, err) < 0)
 		return -1;
 	if (plan_found(a, found, &ported.config, ret_plan, err) < 0) {
 		ported_config_release(&ported);
@@ -280,6 +332,8 @@ static int make_mounts(const struct attempt *a, struct err *err)
 	const struct node_config *nodes = a->node ? a->node : a->config->nodes;
 	size_t count = a->node ? 1 : a->config->node_count;
 
+	if (provider_is_remote(a->ctx->provider))
+		return 0;
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < nodes[i].mount_count; k++) {
 			if (nodes[i].mounts[k].create && make_mount(&nodes[i].mounts[k], err) < 0)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define NAME_MAX_BYTES   63
 #define CLUSTER_NAME_MAX 50
@@ -129,9 +130,14 @@ static int check_clashes(const struct cluster_config *config, const struct node_
 		for (size_t i = 0; i < count; i++) {
 			if (!ports_clash(config, &other->ports[i], &node->ports[index]))
 				continue;
-			err_set(err, ERR_INVALID_ARGUMENT, 0,
-				"nodes '%s' and '%s' both want host port %d", other->name,
-				node->name, node->ports[index].host_port);
+			if (other == node)
+				err_set(err, ERR_INVALID_ARGUMENT, 0,
+					"node '%s' wants host port %d twice", node->name,
+					node->ports[index].host_port);
+			else
+				err_set(err, ERR_INVALID_ARGUMENT, 0,
+					"nodes '%s' and '%s' both want host port %d", other->name,
+					node->name, node->ports[index].host_port);
 			return invalid(err, "PORT_TWICE", "give one of them another hostPort");
 		}
 	}
@@ -179,10 +185,35 @@ static bool is_path(const char *path, const char *plain)
 	return true;
 }
 
-static int check_mount(const struct node_config *node, struct mount_config *mount, struct err *err)
+static bool is_preload(const struct mount_config *mount)
+{
+	size_t len = strlen(PRELOAD_DIR "/");
+
+	return strncmp(mount->container_path, PRELOAD_DIR "/", len) == 0 &&
+	       !is_path(mount->container_path, PRELOAD_DIR);
+}
+
+/* What the node would only find out when it is there. */
+static int check_preload(const struct node_config *node, struct mount_config *mount,
+			 struct err *err)
 {
 	struct stat st;
 
+	mount->readonly = true;
+	if (stat(mount->host_path, &st) == 0 && !S_ISREG(st.st_mode)) {
+		err_set(err, ERR_INVALID_ARGUMENT, 0, "node '%s': cannot preload '%s': no file",
+			node->name, mount->host_path);
+		return invalid(err, "PRELOAD_INVALID", "name an archive, of images or of /var");
+	}
+	if (access(mount->host_path, R_OK) == 0)
+		return 0;
+	err_set(err, errno == EACCES ? ERR_PERMISSION_DENIED : ERR_NOT_FOUND, errno,
+		"node '%s': cannot preload '%s'", node->name, mount->host_path);
+	return invalid(err, "PRELOAD_NOT_FOUND", "name an archive that can be read");
+}
+
+static int check_mount(const struct node_config *node, struct mount_config *mount, struct err *err)
+{
 	if (!*mount->host_path || !*mount->container_path)
 		return mount_refused(node, mount, "a path is missing", err);
 	if (mount->container_path[0] != '/')
@@ -198,12 +229,7 @@ static int check_mount(const struct node_config *node, struct mount_config *moun
 		return mount_refused(node, mount, "the agent's socket is there", err);
 	if (make_absolute(mount, err) < 0)
 		return -1;
-	if (stat(mount->host_path, &st) < 0 && !mount->create) {
-		err_set(err, ERR_NOT_FOUND, errno, "node '%s': cannot mount '%s'", node->name,
-			mount->host_path);
-		return invalid(err, "MOUNT_SOURCE_NOT_FOUND", "create it first");
-	}
-	return 0;
+	return is_preload(mount) ? check_preload(node, mount, err) : 0;
 }
 
 /* CN-007: Kubernetes does not start with less. */

@@ -31,6 +31,24 @@ char *store_default_dir(const char *option)
 	return text_format("%s/.local/state/berth", home && *home ? home : "");
 }
 
+char *store_engine_dir(const char *dir, const char *address)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	struct text t = { 0 };
+
+	if (!*address)
+		return strdup(dir);
+	text_addf(&t, "%s/engines/", dir);
+	for (const char *s = address; *s; s++) {
+		if (strchr(plain, *s))
+			text_addf(&t, "%c", *s);
+		else
+			text_addf(&t, "%%%02x", (unsigned char)*s);
+	}
+	return text_take(&t);
+}
+
 char *store_run_dir(const char *state_dir, const char *node)
 {
 	return text_format("%s/nodes/%s", state_dir, node);
@@ -85,7 +103,7 @@ int store_node_save(const char *state_dir, const struct node *node, struct err *
 	json_object_object_add(json, "provider", json_object_new_string(node->provider));
 	json_object_object_add(json, "runDir", json_object_new_string(node->run_dir));
 	text = json_object_to_json_string_ext(json, JSON_C_TO_STRING_PLAIN);
-	rc = file_replace(path, text, strlen(text), err);
+	rc = file_replace_cache(path, text, strlen(text), err);
 	json_object_put(json);
 	return rc;
 }
@@ -121,6 +139,14 @@ static struct json_object *read_record(const char *path)
 	return NULL;
 }
 
+/* "" is for a node that has none here. */
+static bool names_run_dir(struct json_object *json)
+{
+	const char *path = text_of(json, "runDir");
+
+	return *path ? *path == '/' : json_object_object_get_ex(json, "runDir", NULL);
+}
+
 int store_node_load(const char *state_dir, const char *name, struct node **ret_node,
 		    struct err *err)
 {
@@ -133,7 +159,7 @@ int store_node_load(const char *state_dir, const char *name, struct node **ret_n
 		return err_oom(err);
 	json = name_is_valid(name, 63) ? read_record(path) : NULL;
 	if (json && strcmp(text_of(json, "name"), name) == 0 && *text_of(json, "cluster") &&
-	    *text_of(json, "runDir") == '/' && node_role_parse(text_of(json, "role"), &role)) {
+	    names_run_dir(json) && node_role_parse(text_of(json, "role"), &role)) {
 		node = node_new(name, text_of(json, "cluster"), role, text_of(json, "provider"),
 				text_of(json, "runDir"));
 		json_object_put(json);
@@ -161,38 +187,44 @@ int store_node_delete(const char *state_dir, const char *node, struct err *err)
 	return file_remove_tree(run_dir, err);
 }
 
-static bool is_of_cluster(const char *state_dir, const char *node, const char *cluster)
+static bool is_of_cluster(const char *state_dir, const char *name, const char *cluster,
+			  const char *provider)
 {
-	cleanup_free char *path = record_path(state_dir, node);
-	struct json_object *json = path ? read_record(path) : NULL;
-	bool same = json && strcmp(text_of(json, "cluster"), cluster) == 0;
+	cleanup_with(node) struct node *node = NULL;
+	struct err ignored;
 
-	json_object_put(json);
-	return same;
+	return store_node_load(state_dir, name, &node, &ignored) == 0 &&
+	       strcmp(node->cluster, cluster) == 0 && strcmp(node->provider, provider) == 0;
 }
 
-int store_cluster_delete(const char *state_dir, const char *cluster, struct err *err)
+/* Names first: what is read of a directory while it changes is anybody's guess. */
+static void list_remembered(const char *nodes, struct strv *names)
 {
-	cleanup_free char *nodes = text_format("%s/nodes", state_dir);
-	cleanup_with(strv) struct strv names = { 0 };
-	DIR *dir = nodes ? opendir(nodes) : NULL;
+	DIR *dir = opendir(nodes);
 	struct dirent *entry;
 
-	if (!nodes)
-		return err_oom(err);
 	while (dir && (entry = readdir(dir))) {
 		size_t len = strlen(entry->d_name);
 
-		if (len <= 5 || strcmp(entry->d_name + len - 5, ".json") != 0)
-			continue;
-		entry->d_name[len - 5] = '\0';
-		if (is_of_cluster(state_dir, entry->d_name, cluster))
-			strv_add(&names, entry->d_name);
+		if (len > 5 && strcmp(entry->d_name + len - 5, ".json") == 0)
+			strv_addf(names, "%.*s", (int)len - 5, entry->d_name);
 	}
 	if (dir)
 		closedir(dir);
+}
+
+int store_cluster_delete(const char *state_dir, const char *cluster, const char *provider,
+			 struct err *err)
+{
+	cleanup_free char *nodes = text_format("%s/nodes", state_dir);
+	cleanup_with(strv) struct strv names = { 0 };
+
+	if (!nodes)
+		return err_oom(err);
+	list_remembered(nodes, &names);
 	for (size_t i = 0; i < names.count; i++) {
-		if (store_node_delete(state_dir, names.items[i], err) < 0)
+		if (is_of_cluster(state_dir, names.items[i], cluster, provider) &&
+		    store_node_delete(state_dir, names.items[i], err) < 0)
 			return -1;
 	}
 	return strv_failed(&names) ? err_oom(err) : 0;

@@ -23,6 +23,10 @@ struct port_mapping {
 	enum port_protocol protocol;
 };
 
+/* A file mounted below it (or a directory of such on it) is an archive that the node takes in before its
+ * runtime starts, once: files for /var, or images (CN-122). */
+#define PRELOAD_DIR "/preload"
+
 struct mount_config {
 	char *host_path;
 	char *container_path;

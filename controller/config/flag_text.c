@@ -211,6 +211,44 @@ int flag_mount_parse(const char *text, struct node_config *node, struct err *err
 	return 0;
 }
 
+/* --- archives ---------------------------------------------------------------------------------- */
+
+static size_t count_preloads(const struct node_config *node)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < node->mount_count; i++)
+		count += strncmp(node->mounts[i].container_path, PRELOAD_DIR "/",
+				 strlen(PRELOAD_DIR "/")) == 0;
+	return count;
+}
+
+/* The node names it so when something is wrong with it; what engines read otherwise is left out. */
+static char *preload_path(const char *file, size_t number)
+{
+	const char *slash = strrchr(file, '/');
+	char *path = text_format(PRELOAD_DIR "/%02zu-%s", number, slash ? slash + 1 : file);
+
+	for (char *s = path ? path + strlen(PRELOAD_DIR "/") : NULL; s && *s; s++) {
+		if (!isalnum((unsigned char)*s) && !strchr("._+-", *s))
+			*s = '_';
+	}
+	return path;
+}
+
+int flag_preload_parse(const char *text, struct node_config *node, struct err *err)
+{
+	cleanup_free char *path = preload_path(text, count_preloads(node) + 1);
+	struct mount_config *mount = node_config_add_mount(node);
+
+	if (!path || !mount)
+		return err_oom(err);
+	mount->readonly = true;
+	return node_set(&mount->host_path, text, err) < 0
+		       ? -1
+		       : node_set(&mount->container_path, path, err);
+}
+
 /* --- pairs, sizes ------------------------------------------------------------------------------ */
 
 static int replace(struct kv *pair, const char *value, struct err *err)

@@ -16,6 +16,9 @@ int flag_port_parse(const char *text, struct node_config *node, struct err *err)
  * Docker's "type=bind,source=...,target=...[,readonly][,bind-propagation=...]" too. */
 int flag_mount_parse(const char *text, struct node_config *node, struct err *err);
 
+/* The path of an archive into a new mount below PRELOAD_DIR, read only, in the order given. */
+int flag_preload_parse(const char *text, struct node_config *node, struct err *err);
+
 /* "KEY=VALUE" into the list; a later one of the same key wins. */
 int flag_pair_parse(const char *text, struct kv_list *list, struct err *err);
 

@@ -1,5 +1,6 @@
 #include "controller/node/node.h"
 
+#include "controller/client/bridge.h"
 #include "controller/client/channel_relay.h"
 #include "controller/client/channel_tls.h"
 #include "controller/client/client.h"
@@ -204,15 +205,24 @@ static bool has_keys(const struct node *node)
 	return key && access(key, R_OK) == 0;
 }
 
-static enum node_channel choose_channel(const struct node *node)
+/* The ways there are, in the order in which they are tried. Returns how many; at least one. */
+static size_t list_ways(const struct node *node, enum node_channel ret_ways[3])
 {
-	if (node->channel != NODE_CHANNEL_AUTO)
-		return node->channel;
+	size_t count = 0;
+
+	if (node->channel != NODE_CHANNEL_AUTO) {
+		ret_ways[0] = node->channel;
+		return 1;
+	}
 	if (access(node->run_dir, X_OK) == 0)
-		return NODE_CHANNEL_IPC;
+		ret_ways[count++] = NODE_CHANNEL_IPC;
 	if (node_tls_port(node) && has_keys(node))
-		return NODE_CHANNEL_TLS;
-	return node->relay.count ? NODE_CHANNEL_RELAY : NODE_CHANNEL_IPC;
+		ret_ways[count++] = NODE_CHANNEL_TLS;
+	if (node->relay.count)
+		ret_ways[count++] = NODE_CHANNEL_RELAY;
+	if (count == 0)
+		ret_ways[count++] = NODE_CHANNEL_IPC;
+	return count;
 }
 
 /* What it is published on may be all addresses; the engine's own loopback is one of them. */
@@ -223,13 +233,12 @@ static const char *dial_address(const struct node_port *port)
 	return strcmp(port->host, "::") == 0 ? "::1" : port->host;
 }
 
-static int open_tls(const struct node *node, struct client **ret_client, struct err *err)
+static int open_tls(const struct node *node, struct bridge **ret_bridge, struct err *err)
 {
 	const struct node_port *port = node_tls_port(node);
 	cleanup_free char *dir = keys_dir(node);
 	cleanup_free char *name = text_format("%s.%s.agent", node->name, node->cluster);
 	struct tls_target target = { .name = name, .dir = dir, .role = "admin" };
-	struct bridge *bridge;
 
 	if (!dir || !name)
 		return err_oom(err);
@@ -241,23 +250,39 @@ static int open_tls(const struct node *node, struct client **ret_client, struct 
 	}
 	target.host = dial_address(port);
 	target.port = port->host_port;
-	if (channel_tls_open(&target, &bridge, err) < 0)
-		return -1;
-	return client_open_bridge(bridge, node->name, ret_client, err);
+	return channel_tls_open(&target, ret_bridge, err);
 }
 
-static int open_relay(const struct node *node, struct client **ret_client, struct err *err)
+static int open_relay(const struct node *node, struct bridge **ret_bridge, struct err *err)
 {
-	struct bridge *bridge;
-
 	if (node->relay.count == 0) {
 		err_set(err, ERR_UNIMPLEMENTED, 0, "%s has no relay to node '%s'", node->provider,
 			node->name);
-		return err_explain(err, "NO_RELAY", "Leave --channel out.");
+		return err_explain(err, "NO_RELAY", "leave --channel out");
 	}
-	if (channel_relay_open(&node->relay, &bridge, err) < 0)
-		return -1;
-	return client_open_bridge(bridge, node->name, ret_client, err);
+	return channel_relay_open(&node->relay, ret_bridge, err);
+}
+
+static int open_bridge(const struct node *node, enum node_channel channel,
+		       struct bridge **ret_bridge, struct err *err)
+{
+	if (channel == NODE_CHANNEL_TLS)
+		return open_tls(node, ret_bridge, err);
+	return open_relay(node, ret_bridge, err);
+}
+
+/* client_way_fn: those after the first. */
+static bool open_other_way(void *arg, unsigned n, struct bridge **ret_bridge)
+{
+	const struct node *node = arg;
+	enum node_channel ways[3];
+	struct err err;
+
+	if (n + 1 >= list_ways(node, ways))
+		return false;
+	if (open_bridge(node, ways[n + 1], ret_bridge, &err) < 0)
+		*ret_bridge = NULL;
+	return true;
 }
 
 static int open_socket(const struct node *node, struct client **ret_client, struct err *err)
@@ -269,16 +294,23 @@ static int open_socket(const struct node *node, struct client **ret_client, stru
 	return client_open(path, node->name, ret_client, err);
 }
 
-static int open_channel(const struct node *node, struct client **ret_client, struct err *err)
+static int open_channel(struct node *node, struct client **ret_client, struct err *err)
 {
-	switch (choose_channel(node)) {
-	case NODE_CHANNEL_TLS:
-		return open_tls(node, ret_client, err);
-	case NODE_CHANNEL_RELAY:
-		return open_relay(node, ret_client, err);
-	default:
-		return open_socket(node, ret_client, err);
+	enum node_channel ways[3];
+	size_t count = list_ways(node, ways);
+	struct bridge *bridge;
+
+	if (ways[0] == NODE_CHANNEL_IPC) {
+		if (open_socket(node, ret_client, err) < 0)
+			return -1;
+	} else {
+		if (open_bridge(node, ways[0], &bridge, err) < 0 ||
+		    client_open_bridge(bridge, node->name, ret_client, err) < 0)
+			return -1;
 	}
+	if (count > 1)
+		client_set_ways(*ret_client, open_other_way, node);
+	return 0;
 }
 
 int node_client(struct node *node, struct client **ret_client, struct err *err)

@@ -27,8 +27,9 @@ enum node_state {
 	NODE_ERROR,
 };
 
-/* The way to the agent. NODE_CHANNEL_AUTO: its socket where this host has the node's directory, else TLS
- * where it is published and this host has certificates for it, else the relay. */
+/* The way to the agent. NODE_CHANNEL_AUTO: its socket where this host has the node's directory, then TLS
+ * where it is published and this host has certificates for it, then the relay; the first of them on which
+ * there is an agent (client_set_ways() says how that is found out). */
 enum node_channel {
 	NODE_CHANNEL_AUTO,
 	NODE_CHANNEL_IPC,

@@ -2,6 +2,7 @@
  * Nodes as docker containers (container-nodes.md; DESIGN.md D12): what docker does in its own way. The
  * rest is oci_*.c. Works with the docker CLI from 20.10 on.
  */
+#include "controller/provider/docker_config.h"
 #include "controller/provider/docker_parse.h"
 #include "controller/provider/oci_create.h"
 #include "controller/provider/oci_parse.h"
@@ -274,9 +275,19 @@ static int docker_run(struct provider *p, const struct step *step, struct deadli
 	return oci_run_step(p, step, by, err);
 }
 
-static void docker_relay_argv(const char *node, struct strv *argv)
+static const char *lookup(const char *name)
 {
-	oci_add_relay(argv, "docker", node);
+	return getenv(name);
+}
+
+static char *docker_address(void)
+{
+	cleanup_free char *url = docker_config_host(lookup);
+	char host[256];
+
+	if (!url || oci_url_host(url, host, sizeof(host)))
+		return TAKE(url);
+	return strdup("");
 }
 
 const struct provider_ops docker_ops = {
@@ -288,12 +299,15 @@ const struct provider_ops docker_ops = {
 	.networks = docker_networks,
 	.plan_network = oci_plan_network,
 	.plan_image = oci_plan_image,
+	.plan_pull = oci_plan_pull,
 	.plan_create = oci_plan_create,
 	.plan_act = oci_plan_act,
 	.plan_network_delete = oci_plan_network_delete,
 	.run = docker_run,
 	.info = docker_info,
-	.relay_argv = docker_relay_argv,
+	.relay_argv = oci_relay_argv,
 	.dump = oci_dump,
+	.address = docker_address,
 	.console_tail = oci_console,
+	.console_wait = oci_console_wait,
 };

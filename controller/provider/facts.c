@@ -49,18 +49,24 @@ bool host_number_read(const char *root, const char *path, int64_t *ret)
 	return host_file_read(root, path, text, sizeof(text)) && parse_int(text, 0, INT64_MAX, ret);
 }
 
-bool host_has_program(const char *path, const char *program)
+bool host_find_program(const char *path, const char *program, char *ret, size_t size)
 {
 	while (path && *path) {
 		size_t len = strcspn(path, ":");
-		char full[PATH_MAX];
 
-		snprintf(full, sizeof(full), "%.*s/%s", (int)len, path, program);
-		if (access(full, X_OK) == 0)
+		if (snprintf(ret, size, "%.*s/%s", (int)len, path, program) < (int)size &&
+		    access(ret, X_OK) == 0)
 			return true;
 		path += len + (path[len] == ':');
 	}
 	return false;
+}
+
+bool host_has_program(const char *path, const char *program)
+{
+	char full[PATH_MAX];
+
+	return host_find_program(path, program, full, sizeof(full));
 }
 
 static int64_t hard_limit(int resource)

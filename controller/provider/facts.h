@@ -14,7 +14,9 @@ bool host_file_read(const char *root, const char *path, char *ret, size_t size);
 /* A file that holds one number. */
 bool host_number_read(const char *root, const char *path, int64_t *ret);
 
-/* Where 'program' is in 'path'; false when nowhere. */
+/* Where 'program' is in 'path'; false when nowhere. 'ret' is changed in any case. */
+bool host_find_program(const char *path, const char *program, char *ret, size_t size);
+/* Whether it is anywhere. */
 bool host_has_program(const char *path, const char *program);
 
 /* Whether 'word' is one of the blank-separated words of 'list'. */

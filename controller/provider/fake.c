@@ -179,6 +179,12 @@ static int fake_plan_image(struct provider *p, const char *image, struct plan *p
 	return plan_words(plan, STEP_IMAGE_CHECK, NULL, "image-check", image, err);
 }
 
+static int fake_plan_pull(struct provider *p, const char *image, struct plan *plan, struct err *err)
+{
+	(void)p;
+	return plan_words(plan, STEP_IMAGE_PULL, NULL, "image-pull", image, err);
+}
+
 static int fake_plan_network_delete(struct provider *p, const char *network, struct plan *plan,
 				    struct err *err)
 {
@@ -333,6 +339,11 @@ static int fake_run(struct provider *p, const struct step *step, struct deadline
 		return -1;
 	switch (step->action) {
 	case STEP_IMAGE_CHECK:
+		if (!strstr(argv->items[2], "missing") && !strstr(argv->items[2], "elsewhere"))
+			return 0;
+		err_set(err, ERR_NOT_FOUND, 0, "no image '%s'", argv->items[2]);
+		return err_explain(err, "IMAGE_NOT_FOUND", "name another with --image");
+	case STEP_IMAGE_PULL:
 		if (!strstr(argv->items[2], "missing"))
 			return 0;
 		err_set(err, ERR_NOT_FOUND, 0, "no image '%s'", argv->items[2]);
@@ -369,9 +380,10 @@ static int fake_info(struct provider *p, struct deadline by, struct engine_info 
 }
 
 /* A program that tests put into PATH. */
-static void fake_relay_argv(const char *node, struct strv *argv)
+static void fake_relay_argv(const char *program, const char *node, struct strv *argv)
 {
-	oci_add_relay(argv, "berth-fake-engine", node);
+	(void)program;
+	oci_relay_argv("berth-fake-engine", node, argv);
 }
 
 const struct provider_ops fake_ops = {
@@ -384,6 +396,7 @@ const struct provider_ops fake_ops = {
 	.networks = fake_networks,
 	.plan_network = fake_plan_network,
 	.plan_image = fake_plan_image,
+	.plan_pull = fake_plan_pull,
 	.plan_create = fake_plan_create,
 	.plan_act = fake_plan_act,
 	.plan_network_delete = fake_plan_network_delete,

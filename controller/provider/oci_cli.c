@@ -133,6 +133,17 @@ const struct oci_flavour *oci_flavour(const struct provider *p)
 	return ((const struct oci_provider *)p)->flavour;
 }
 
+/* What the address says goes for plans until the engine speaks for itself. */
+static bool look_where(struct provider *p)
+{
+	cleanup_free char *address = p->ops->address();
+
+	if (!address)
+		return false;
+	p->engine.remote |= oci_url_host(address, p->engine.host, sizeof(p->engine.host));
+	return true;
+}
+
 int oci_open(const struct provider_ops *ops, const struct oci_flavour *flavour,
 	     const struct host_facts *facts, struct provider **ret_provider, struct err *err)
 {
@@ -147,6 +158,10 @@ int oci_open(const struct provider_ops *ops, const struct oci_flavour *flavour,
 	p->base.engine.swap_limit = true;
 	p->base.engine.cpu_limit = true;
 	p->base.engine.remote = !OCI_SHARES_KERNEL;
+	if (ops->address && !look_where(&p->base)) {
+		free(p);
+		return err_oom(err);
+	}
 	*ret_provider = &p->base;
 	return 0;
 }
@@ -168,68 +183,12 @@ const char *oci_protocol_name(enum port_protocol protocol)
 	}
 }
 
-/* Past an escape sequence: ESC [ parameters letter, or ESC and one character. */
-static const char *skip_escape(const char *s)
-{
-	s++;
-	if (*s != '[')
-		return *s ? s + 1 : s;
-	for (s++; *s && (*s < '@' || *s > '~'); s++)
-		;
-	return *s ? s + 1 : s;
-}
-
-static char *plain_text(const char *console)
-{
-	struct text plain = { 0 };
-
-	for (const char *s = console; *s;) {
-		if (*s == '\x1b') {
-			s = skip_escape(s);
-			continue;
-		}
-		if (*s == '\n' ? plain.len && plain.data[plain.len - 1] != '\n'
-			       : (unsigned char)*s >= ' ' && *s != 0x7f)
-			text_add_bytes(&plain, s, 1);
-		s++;
-	}
-	if (plain.len && plain.data[plain.len - 1] == '\n')
-		plain.data[--plain.len] = '\0';
-	return text_take(&plain);
-}
-
-void oci_add_relay(struct strv *argv, const char *program, const char *node)
+void oci_relay_argv(const char *program, const char *node, struct strv *argv)
 {
 	const char *const words[] = { program, "exec", "--interactive", node, "berthd", "relay" };
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		strv_add(argv, words[i]);
-}
-
-char *oci_console_tail(const char *console, unsigned lines)
-{
-	cleanup_free char *plain = plain_text(console);
-	const char *s;
-
-	if (!plain)
-		return NULL;
-	for (s = plain + strlen(plain); s > plain; s--) {
-		if (s[-1] == '\n' && --lines == 0)
-			break;
-	}
-	return strdup(s);
-}
-
-char *oci_console(struct provider *p, const char *node, struct deadline by)
-{
-	cleanup_with(exec_result) struct exec_result result = { 0 };
-	cleanup_with(strv) struct strv argv = { 0 };
-	struct err ignored;
-
-	oci_add_words(&argv, OCI_WORDS(p->ops->program, "logs", "--tail=20", "--", node));
-	if (oci_run(p, &argv, by, &result, &ignored) < 0)
-		return strdup("");
-	return oci_console_tail(text_str(&result.out), 4);
 }
 
 enum node_state oci_state(const char *word)

@@ -26,10 +26,12 @@ struct oci_flavour {
 	const char *
 		var_volume; /* the word that puts a volume on /var: filled from the image, gone with
 				  * its container, and never somebody's old one (CN-038) */
-	const char *mtu_option;     /* of a bridge: "mtu" */
-	const char *all_gpus;       /* the word for every GPU of NVIDIA's (CN-019) */
-	const char *stop_time;      /* what stands before stop's seconds */
-	bool digest_without_tag;    /* see oci_image_name() */
+	const char *mtu_option; /* of a bridge: "mtu" */
+	const char *all_gpus;   /* the word for every GPU of NVIDIA's (CN-019) */
+	const char *stop_time;  /* what stands before stop's seconds */
+	const char *
+		writable_cgroups; /* of v2, for who is not privileged; NULL: it has no word for it */
+	bool digest_without_tag;  /* see oci_image_name() */
 	bool image_check_is_silent; /* its "no" has no words, only an exit code */
 
 	const char *const *image_check; /* the words before the image */
@@ -88,7 +90,7 @@ int oci_json_parse(const char *text, size_t len, enum json_type type, struct jso
 int oci_error(const char *program, const char *complaint, int exit_code, struct err *err);
 
 /* The engine's exec of `berthd relay`. Pure; failures are remembered by 'argv'. */
-void oci_add_relay(struct strv *argv, const char *program, const char *node);
+void oci_relay_argv(const char *program, const char *node, struct strv *argv);
 
 /* Pure: the last 'lines' non-empty lines of a console, without escape sequences and control
  * characters (CN-251). Caller frees; NULL on allocation failure. */
@@ -100,6 +102,9 @@ int oci_dump(struct provider *p, enum provider_dump what, const char *name, stru
 
 /* See provider_console_tail(); an op. */
 char *oci_console(struct provider *p, const char *node, struct deadline by);
+
+/* See provider_console_wait(); an op. */
+void oci_console_wait(struct provider *p, const char *node, struct deadline by);
 
 /* The image as the engine wants it named (CN-005). Caller frees; NULL on allocation failure. */
 char *oci_image_name(const struct provider *p, const char *image);

@@ -36,7 +36,8 @@ void oci_add_labels(struct strv *argv, const struct node_spec *spec)
 		strv_addf(argv, "--label=" OCI_LABEL_IP "=%s", spec->ip);
 	if (is_set(spec->ip6))
 		strv_addf(argv, "--label=" OCI_LABEL_IP6 "=%s", spec->ip6);
-	strv_addf(argv, "--label=" OCI_LABEL_RUN_DIR "=%s", spec->run_dir);
+	if (is_set(spec->run_dir))
+		strv_addf(argv, "--label=" OCI_LABEL_RUN_DIR "=%s", spec->run_dir);
 	strv_add(argv, "--label=" OCI_LABEL_CREATED_BY "=" OCI_CREATED_BY);
 	strv_addf(argv, "--label=" OCI_LABEL_VERSION "=%s", version_number());
 	for (size_t i = 0; spec->labels && i < spec->labels->count; i++)
@@ -159,12 +160,12 @@ static bool needs_mapper(const struct engine_info *e)
 	       is_one_of(e->backing_fs, OCI_WORDS("btrfs", "xfs", "zfs"));
 }
 
-static void add_storage(const struct provider *p, const struct node_spec *spec, struct strv *argv)
+/* What those need that run containers and kubelet. */
+static void add_host_parts(const struct provider *p, struct strv *argv)
 {
 	const struct host_facts host = engine_host(p);
 	bool docker = strcmp(p->ops->name, "docker") == 0;
 
-	strv_add(argv, oci_flavour(p)->var_volume);
 	if (host.has_nixos_modules)
 		strv_add(argv, "--volume=" NIXOS_MODULES ":/lib/modules:ro");
 	else if (host.has_modules)
@@ -173,11 +174,15 @@ static void add_storage(const struct provider *p, const struct node_spec *spec, 
 		strv_add(argv, "--volume=/dev/mapper:/dev/mapper");
 	if (p->engine.rootless && host.has_fuse)
 		strv_add(argv, "--device=/dev/fuse");
-	/* Another machine has no such directory: its nodes are reached through the engine. */
-	if (!p->engine.remote)
+}
+
+static void add_storage(const struct provider *p, const struct node_spec *spec, struct strv *argv)
+{
+	strv_add(argv, oci_flavour(p)->var_volume);
+	if (spec->role != NODE_LOAD_BALANCER)
+		add_host_parts(p, argv);
+	if (is_set(spec->run_dir))
 		strv_addf(argv, "--volume=%s:/run/berth", spec->run_dir);
-	if (is_set(spec->preload))
-		strv_addf(argv, "--volume=%s:" OCI_PRELOAD_PATH ":ro", spec->preload);
 	oci_add_mounts(argv, spec);
 }
 
@@ -251,12 +256,41 @@ static void add_network(const struct node_spec *spec, struct strv *argv)
 		strv_addf(argv, "--dns-search=%s", spec->dns_search->items[i]);
 }
 
-/* What makes a container able to be a node. */
-static void add_system(const struct provider *p, struct strv *argv)
+static bool has_cgroup_v2(const struct provider *p)
 {
+	return *p->engine.cgroup ? strcmp(p->engine.cgroup, "v2") == 0 : p->facts.cgroup_v2;
+}
+
+/* CN-260: a balancer runs no containers. Its systemd needs to mount and to have cgroups that it may write: on v1
+ * it makes its own view of them, on v2 the engine has to give them. Rootless, privileged is no more than the
+ * user has. */
+static bool add_balancer_rights(const struct provider *p, struct strv *argv)
+{
+	const char *cgroups =
+		has_cgroup_v2(p) ? oci_flavour(p)->writable_cgroups : "--tmpfs=/sys/fs/cgroup";
+
+	if (p->engine.rootless || !cgroups)
+		return false;
+	strv_add(argv, "--cap-add=SYS_ADMIN");
+	strv_add(argv, "--cgroupns=private");
+	strv_add(argv, cgroups);
+	return true;
+}
+
+static void add_rights(const struct provider *p, const struct node_spec *spec, struct strv *argv)
+{
+	if (spec->role == NODE_LOAD_BALANCER && add_balancer_rights(p, argv))
+		return;
 	strv_add(argv, "--privileged");
 	strv_add(argv, "--cgroupns=private");
+	/* Nested runtimes use calls that engines deny (CN-013). */
 	strv_add(argv, "--security-opt=seccomp=unconfined");
+}
+
+/* What makes a container able to be a node. */
+static void add_system(const struct provider *p, const struct node_spec *spec, struct strv *argv)
+{
+	add_rights(p, spec, argv);
 	strv_add(argv, "--tmpfs=/tmp");
 	strv_add(argv, "--tmpfs=/run");
 	/* Ready is what the agent says; the engine's own look would enter the node each time, and
@@ -282,7 +316,7 @@ int oci_plan_create(struct provider *p, const struct node_spec *spec, struct pla
 	strv_addf(argv, "--hostname=%s", spec->name);
 	/* The image check has spoken; a create does not go to the network. */
 	oci_add_words(argv, OCI_WORDS("--detach", "--tty", "--pull=never"));
-	add_system(p, argv);
+	add_system(p, spec, argv);
 	add_limits(p, spec, argv);
 	if (add_gpus(p, spec, argv, err) < 0)
 		return -1;

@@ -5,9 +5,6 @@
  */
 #include "controller/provider/oci_cli.h"
 
-/* Where the node finds the archive of what it starts with on /var; read only. */
-#define OCI_PRELOAD_PATH "/preload.tar"
-
 /* Appends the step that creates and starts the node. Limits that the engine cannot hold are left out.
  * ERR_INVALID_ARGUMENT, reason GPUS_INVALID. */
 int oci_plan_create(struct provider *p, const struct node_spec *spec, struct plan *plan,

@@ -14,9 +14,13 @@ struct complaint {
 	const char *advice;
 };
 
-#define PORT_ADVICE    "choose another hostPort, or stop what listens there"
-#define SUBNET_ADVICE  "remove unused networks, or choose another subnet"
-#define IMAGE_ADVICE   "run 'berth build node-image' or 'make image', or name another with --image"
+#define PORT_ADVICE   "choose another hostPort, or stop what listens there"
+#define SUBNET_ADVICE "remove unused networks, or choose another subnet"
+#define IMAGE_ADVICE  "run 'berth build node-image' or 'make image', or name another with --image"
+#define LOGIN_ADVICE \
+	"log in to the registry with the engine's own 'login', or name another with --image"
+#define PULL_ADVICE \
+	"see this host's network and proxies, or bring the image by the engine's own 'load'"
 #define NAME_ADVICE    "it is not ours, so it stays: remove it yourself, or choose another name"
 #define ENGINE_ADVICE  "start the engine, then see 'berth doctor'"
 #define LIMIT_ADVICE   "raise the hard limits of this shell, then see 'berth doctor'"
@@ -30,11 +34,46 @@ struct complaint {
 #define PODMAN_ADVICE  "start its service, or see that CONTAINER_HOST names the right one"
 #define INOTIFY_ADVICE "raise fs.inotify.max_user_instances, then see 'berth doctor'"
 
+/* What may pass by itself: it is worth another try. */
+#define REGISTRY(words, also)                                                    \
+	{                                                                        \
+		words, also, ERR_UNAVAILABLE, "REGISTRY_UNREACHABLE",            \
+			"the registry of the image does not answer", PULL_ADVICE \
+	}
+
 static const struct complaint complaints[] = {
 	{ "image not known", NULL, ERR_NOT_FOUND, "IMAGE_NOT_FOUND", "the image is not there",
 	  IMAGE_ADVICE },
 	{ "no such image", NULL, ERR_NOT_FOUND, "IMAGE_NOT_FOUND", "the image is not there",
 	  IMAGE_ADVICE },
+	{ "did not resolve to an alias", NULL, ERR_NOT_FOUND, "IMAGE_NOT_FOUND",
+	  "no registry is named, and none is set up", "write the image with its registry" },
+	{ "manifest", "unknown", ERR_NOT_FOUND, "IMAGE_NOT_FOUND", "the registry has no such image",
+	  IMAGE_ADVICE },
+	{ "name unknown", NULL, ERR_NOT_FOUND, "IMAGE_NOT_FOUND", "the registry has no such image",
+	  IMAGE_ADVICE },
+	{ "access to the resource is denied", NULL, ERR_PERMISSION_DENIED, "REGISTRY_DENIED",
+	  "the registry does not have the image, or wants a login for it", LOGIN_ADVICE },
+	{ "pull access denied", NULL, ERR_PERMISSION_DENIED, "REGISTRY_DENIED",
+	  "the registry does not have the image, or wants a login for it", LOGIN_ADVICE },
+	{ "unauthorized: ", NULL, ERR_PERMISSION_DENIED, "REGISTRY_DENIED",
+	  "the registry does not have the image, or wants a login for it", LOGIN_ADVICE },
+	{ "toomanyrequests", NULL, ERR_RESOURCE_EXHAUSTED, "REGISTRY_LIMIT",
+	  "the registry gives no more for now", LOGIN_ADVICE },
+	/* Where a registry is asked: its pages, its tokens, its blobs. */
+	REGISTRY("/v2/", "dial tcp"),
+	REGISTRY("/v2/", "timeout"),
+	REGISTRY("/v2/", "connection reset"),
+	REGISTRY("/v2/", "EOF"),
+	REGISTRY("token?", "dial tcp"),
+	REGISTRY("token?", "timeout"),
+	REGISTRY("reading blob", "dial tcp"),
+	REGISTRY("reading blob", "timeout"),
+	REGISTRY("reading blob", "connection reset"),
+	REGISTRY("reading blob", "EOF"),
+	REGISTRY("unexpected http status", " 50"),
+	REGISTRY("tls handshake timeout", NULL),
+	REGISTRY("unexpected EOF", NULL),
 	{ "no space left on device", NULL, ERR_RESOURCE_EXHAUSTED, "NO_SPACE", "the disk is full",
 	  "free disk space: unused images, volumes and containers are the usual cause" },
 	{ "cannot be used on this platform", NULL, ERR_FAILED_PRECONDITION, "WINDOWS_CONTAINERS",

@@ -70,6 +70,16 @@ int oci_plan_image(struct provider *p, const char *image, struct plan *plan, str
 	return add_step(plan, STEP_IMAGE_CHECK, NULL, oci_flavour(p)->image_check, name, err);
 }
 
+int oci_plan_pull(struct provider *p, const char *image, struct plan *plan, struct err *err)
+{
+	cleanup_free char *name = oci_image_name(p, image);
+
+	if (!name)
+		return err_oom(err);
+	return add_step(plan, STEP_IMAGE_PULL, NULL, OCI_WORDS(p->ops->program, "pull", "--quiet"),
+			name, err);
+}
+
 /* By label and only when nothing uses it: a network that somebody else made or still needs stays,
  * whatever its name is (CN-061, CN-275). A cluster's network has the cluster's name. */
 int oci_plan_network_delete(struct provider *p, const char *network, struct plan *plan,

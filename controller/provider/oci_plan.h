@@ -7,6 +7,7 @@
 
 int oci_plan_network(struct provider *p, const struct network_spec *spec, struct plan *plan,
 		     struct err *err);
+int oci_plan_pull(struct provider *p, const char *image, struct plan *plan, struct err *err);
 int oci_plan_image(struct provider *p, const char *image, struct plan *plan, struct err *err);
 int oci_plan_act(struct provider *p, enum step_action action, const char *node, int64_t grace_s,
 		 struct plan *plan, struct err *err);

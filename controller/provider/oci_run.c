@@ -5,9 +5,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CREATE_TRIES 5
+#define CREATE_TRIES 6
 #define LIMIT_FLOOR  1024
-#define AGAIN_MS     1000
+/* What is tried first where nothing is known of the limits. */
+#define LIMIT_WORDS "--ulimit=nofile=65536:65536", "--ulimit=nproc=65536:65536"
+#define AGAIN_MS    1000
+#define PULL_AGAIN  4
 
 /* The engine's complaints that mean: it is as wanted already. */
 static bool is_done_already(enum step_action action, const char *reason)
@@ -48,6 +51,45 @@ static int check_image(struct provider *p, const struct step *step, struct deadl
 	return -1;
 }
 
+/* CN-130 */
+static int pull_image(struct provider *p, const struct step *step, struct deadline by,
+		      struct err *err)
+{
+	for (int tries = 1;; tries++) {
+		if (oci_run(p, &step->argv, by, NULL, err) == 0)
+			return 0;
+		if (strcmp(err->reason, "REGISTRY_UNREACHABLE") != 0 || tries > PULL_AGAIN)
+			return -1;
+		log_debug("%s: pull again after %d s: %s", p->ops->name, tries, err->msg);
+		if (!oci_wait(p, (int64_t)tries * AGAIN_MS, by) || deadline_is_over(by))
+			return -1;
+	}
+}
+
+static bool names_limits(const struct strv *argv)
+{
+	for (size_t i = 0; i < argv->count; i++) {
+		if (strncmp(argv->items[i], "--ulimit=", strlen("--ulimit=")) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Another machine's limits are its own: none were asked for, and the engine's are too high for it. */
+static bool name_limits(const struct strv *argv, struct strv *ret)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < argv->count; i++) {
+		if (!named && strcmp(argv->items[i], "--") == 0) {
+			oci_add_words(ret, OCI_WORDS(LIMIT_WORDS));
+			named = true;
+		}
+		strv_add(ret, argv->items[i]);
+	}
+	return named && !strv_failed(ret);
+}
+
 /* A copy of the argv with the values of "--ulimit=" words halved; false when there are none left to
  * halve. */
 static bool halve_limits(const struct strv *argv, struct strv *ret)
@@ -74,6 +116,29 @@ static bool halve_limits(const struct strv *argv, struct strv *ret)
 	return halved && !strv_failed(ret);
 }
 
+/* Of another machine it is not known which of the things that nodes get from theirs it has: what the engine
+ * does not find there is left out. Only what we ask for by ourselves. */
+static bool leave_out(const struct err *failed, const struct strv *argv, struct strv *ret)
+{
+	static const char *const ours[] = { "/lib/modules", "/dev/mapper" };
+	bool found = false;
+
+	for (size_t i = 0; i < argv->count; i++) {
+		bool leave = false;
+
+		for (size_t k = 0; k < ARRAY_LEN(ours); k++) {
+			cleanup_free char *word = text_format("--volume=%s:%s", ours[k], ours[k]);
+
+			leave |= word && strncmp(argv->items[i], word, strlen(word)) == 0 &&
+				 strstr(failed->msg, ours[k]);
+		}
+		if (!leave)
+			strv_add(ret, argv->items[i]);
+		found |= leave;
+	}
+	return found && !strv_failed(ret);
+}
+
 /* Only after a failure that comes behind the container's making: so it is the one we made. */
 static int remove_half_made(struct provider *p, const char *node, struct deadline by,
 			    struct err *err)
@@ -86,21 +151,26 @@ static int remove_half_made(struct provider *p, const char *node, struct deadlin
 	return oci_run(p, &argv, by, NULL, err);
 }
 
-/* What is to be tried after such a failure: 'argv' with lower limits, or as it was when a network's twin
- * had not gone yet (CN-071). False when there is nothing. */
+/* What is to be tried after such a failure: 'argv' with lower limits or without what is not there, or as it
+ * was when a network's twin had not gone yet (CN-071). False when there is nothing. */
 static bool has_another_way(struct provider *p, const struct err *failed, struct strv *argv,
 			    struct deadline by)
 {
-	struct strv lower = { 0 };
+	struct strv other = { 0 };
+	bool found = false;
 
 	if (strcmp(failed->reason, "NETWORK_AMBIGUOUS") == 0)
 		return oci_wait(p, AGAIN_MS, by);
-	if (strcmp(failed->reason, "LIMIT_TOO_HIGH") != 0 || !halve_limits(argv, &lower)) {
-		strv_release(&lower);
+	if (strcmp(failed->reason, "LIMIT_TOO_HIGH") == 0)
+		found = names_limits(argv) ? halve_limits(argv, &other) : name_limits(argv, &other);
+	else if (strcmp(failed->reason, "MOUNT_SOURCE_NOT_FOUND") == 0)
+		found = leave_out(failed, argv, &other);
+	if (!found) {
+		strv_release(&other);
 		return false;
 	}
 	strv_release(argv);
-	*argv = lower;
+	*argv = other;
 	return true;
 }
 
@@ -174,6 +244,8 @@ int oci_run_step(struct provider *p, const struct step *step, struct deadline by
 
 	if (step->action == STEP_IMAGE_CHECK)
 		return check_image(p, step, by, err);
+	if (step->action == STEP_IMAGE_PULL)
+		return pull_image(p, step, by, err);
 	if (step->action == STEP_CONTAINER_CREATE)
 		rc = create(p, step, by, &why);
 	else if (step->action == STEP_CONTAINER_DELETE)

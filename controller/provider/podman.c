@@ -2,14 +2,24 @@
  * Nodes as podman containers (container-nodes.md; DESIGN.md D12): what podman does in its own way. The
  * rest is oci_*.c.
  */
+#include "controller/provider/memory.h"
 #include "controller/provider/oci_create.h"
 #include "controller/provider/oci_parse.h"
 #include "controller/provider/oci_plan.h"
 #include "controller/provider/podman_parse.h"
+#include "controller/provider/podman_stamp.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What is kept of podman's answers. The first changes with nothing but what its stamp holds, as far as one
+ * can know: not for long. */
+#define KEPT_INFO       "podman-info"
+#define KEPT_INFO_S     3600
+#define KEPT_CONTAINERS "podman-containers"
 
 /* "podman [--runtime=runc] [--cgroup-manager=cgroupfs] VERB": what this host needs before commands
  * that start something (CN-010, CN-180, test-hosts.md). A service has been started with its own. */
@@ -64,6 +74,7 @@ static const struct oci_flavour flavour = {
 	.mtu_option = "mtu",
 	.all_gpus = "--device=nvidia.com/gpu=all",
 	.stop_time = "--time=",
+	.writable_cgroups = "--security-opt=unmask=/sys/fs/cgroup",
 	.digest_without_tag = true,
 	.image_check_is_silent = true,
 	.image_check = image_check,
@@ -114,8 +125,38 @@ static void ask_addresses(struct provider *p, struct node_list *list, struct dea
 		podman_parse_addresses(text_str(&result.out), result.out.len, list, &ignored);
 }
 
-static int podman_list(struct provider *p, const char *cluster, struct deadline by,
-		       struct node_list *list, struct strv *foreign, struct err *err)
+/* What an answer to `podman ps` rests on now. False when it cannot be told: where podman keeps its containers
+ * is known from what it has said of itself. */
+static bool stamp_containers(const struct provider *p, char *ret_storage, size_t size,
+			     struct text *ret_stamp)
+{
+	cleanup_with(text) struct text said = { 0 };
+	struct engine_info info;
+	struct err ignored;
+
+	if (!p->memory || !podman_stamp(p, ret_stamp) ||
+	    !memory_recall(p->memory, KEPT_INFO, text_str(ret_stamp), MEMORY_ANY_AGE, &said) ||
+	    podman_parse_info(text_str(&said), said.len, &info, &ignored) < 0)
+		return false;
+	snprintf(ret_storage, size, "%s", info.storage);
+	return podman_stamp_containers(info.storage, ret_stamp);
+}
+
+/* Only what podman's database was the same for before and after. */
+static void keep_containers(const struct provider *p, const char *storage, const char *stamp,
+			    const struct text *said, const struct node_list *list)
+{
+	cleanup_with(text) struct text now = { 0 };
+	char storage_now[PATH_MAX];
+
+	if (podman_has_nodes(storage, list) &&
+	    stamp_containers(p, storage_now, sizeof(storage_now), &now) &&
+	    strcmp(text_str(&now), stamp) == 0)
+		memory_keep(p->memory, KEPT_CONTAINERS, stamp, said);
+}
+
+static int ask_containers(struct provider *p, struct deadline by, struct text *ret_said,
+			  struct err *err)
 {
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 	cleanup_with(strv) struct strv argv = { 0 };
@@ -123,9 +164,26 @@ static int podman_list(struct provider *p, const char *cluster, struct deadline 
 	oci_add_words(&argv, OCI_WORDS("podman", "ps", "--all", "--format=json"));
 	if (oci_ask(p, &argv, by, &result, err) < 0)
 		return -1;
-	if (podman_parse_nodes(text_str(&result.out), result.out.len, cluster, list, foreign, err) <
-	    0)
+	*ret_said = result.out;
+	result.out = (struct text){ 0 };
+	return 0;
+}
+
+static int podman_list(struct provider *p, const char *cluster, struct deadline by,
+		       struct node_list *list, struct strv *foreign, struct err *err)
+{
+	cleanup_with(text) struct text stamp = { 0 }, said = { 0 };
+	char storage[PATH_MAX];
+	bool may_keep = stamp_containers(p, storage, sizeof(storage), &stamp);
+	bool kept = may_keep && memory_recall(p->memory, KEPT_CONTAINERS, text_str(&stamp),
+					      MEMORY_ANY_AGE, &said);
+
+	if (!kept && ask_containers(p, by, &said, err) < 0)
 		return -1;
+	if (podman_parse_nodes(text_str(&said), said.len, cluster, list, foreign, err) < 0)
+		return -1;
+	if (may_keep && !kept)
+		keep_containers(p, storage, text_str(&stamp), &said, list);
 	ask_addresses(p, list, by);
 	return 0;
 }
@@ -164,17 +222,47 @@ static int ask_where(struct provider *p, struct deadline by, struct engine_info 
 	return 0;
 }
 
-static int podman_info(struct provider *p, struct deadline by, struct engine_info *ret,
-		       struct err *err)
+static int ask_info(struct provider *p, struct deadline by, struct text *ret_said,
+		    struct engine_info *ret, struct err *err)
 {
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 	cleanup_with(strv) struct strv argv = { 0 };
-	struct engine_info info;
 
 	oci_add_words(&argv, OCI_WORDS("podman", "info", "--format=json"));
 	if (oci_ask(p, &argv, by, &result, err) < 0)
 		return -1;
-	if (podman_parse_info(text_str(&result.out), result.out.len, &info, err) < 0)
+	if (podman_parse_info(text_str(&result.out), result.out.len, ret, err) < 0)
+		return -1;
+	*ret_said = result.out;
+	result.out = (struct text){ 0 };
+	return 0;
+}
+
+/* From memory, or asked and then kept. */
+static int learn_info(struct provider *p, struct deadline by, struct engine_info *ret,
+		      struct err *err)
+{
+	cleanup_with(text) struct text stamp = { 0 }, said = { 0 };
+	bool may_keep = p->memory && podman_stamp(p, &stamp);
+	struct err ignored;
+
+	if (may_keep && memory_recall(p->memory, KEPT_INFO, text_str(&stamp), KEPT_INFO_S, &said) &&
+	    podman_parse_info(text_str(&said), said.len, ret, &ignored) == 0)
+		return 0;
+	text_release(&said);
+	if (ask_info(p, by, &said, ret, err) < 0)
+		return -1;
+	if (may_keep && !ret->service)
+		memory_keep(p->memory, KEPT_INFO, text_str(&stamp), &said);
+	return 0;
+}
+
+static int podman_info(struct provider *p, struct deadline by, struct engine_info *ret,
+		       struct err *err)
+{
+	struct engine_info info;
+
+	if (learn_info(p, by, &info, err) < 0)
 		return -1;
 	if (info.service && ask_where(p, by, &info, err) < 0)
 		return -1;
@@ -188,9 +276,14 @@ static int podman_info(struct provider *p, struct deadline by, struct engine_inf
 	return 0;
 }
 
-static void podman_relay_argv(const char *node, struct strv *argv)
+static char *podman_address(void)
 {
-	oci_add_relay(argv, "podman", node);
+	const char *url = getenv("CONTAINER_HOST"), *name = getenv("CONTAINER_CONNECTION");
+	char host[256];
+
+	if (url && *url)
+		return strdup(oci_url_host(url, host, sizeof(host)) ? url : "");
+	return name && *name ? text_format("connection:%s", name) : strdup("");
 }
 
 const struct provider_ops podman_ops = {
@@ -202,12 +295,15 @@ const struct provider_ops podman_ops = {
 	.networks = podman_networks,
 	.plan_network = oci_plan_network,
 	.plan_image = oci_plan_image,
+	.plan_pull = oci_plan_pull,
 	.plan_create = oci_plan_create,
 	.plan_act = oci_plan_act,
 	.plan_network_delete = oci_plan_network_delete,
 	.run = oci_run_step,
 	.info = podman_info,
-	.relay_argv = podman_relay_argv,
+	.relay_argv = oci_relay_argv,
 	.dump = oci_dump,
+	.address = podman_address,
 	.console_tail = oci_console,
+	.console_wait = oci_console_wait,
 };

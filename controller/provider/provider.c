@@ -37,12 +37,20 @@ void provider_relay_argv(const char *name, const char *node, struct strv *argv)
 	const struct provider_ops *ops = find_ops(name);
 
 	if (ops && ops->relay_argv)
-		ops->relay_argv(node, argv);
+		ops->relay_argv(ops->program, node, argv);
+}
+
+char *provider_address(const char *name)
+{
+	const struct provider_ops *ops = name ? find_ops(name) : choose_ops();
+
+	return ops && ops->address ? ops->address() : strdup("");
 }
 
 static int unknown_provider(const char *name, struct err *err)
 {
-	err_set(err, ERR_NOT_FOUND, 0, "no provider '%s'", name);
+	err_set(err, ERR_NOT_FOUND, 0, "there is no provider '%s' here: nodes are containers",
+		name);
 	return err_explain(err, "PROVIDER_UNKNOWN", "use --provider=podman or --provider=docker");
 }
 
@@ -123,6 +131,16 @@ const struct host_facts *provider_facts(const struct provider *provider)
 void provider_set_interrupt(struct provider *provider, const struct interrupt *interrupt)
 {
 	provider->interrupt = interrupt;
+}
+
+bool provider_is_remote(const struct provider *provider)
+{
+	return provider->engine.remote;
+}
+
+void provider_set_memory(struct provider *provider, const char *dir)
+{
+	provider->memory = dir;
 }
 
 bool provider_has_agents(const struct provider *provider)
@@ -238,6 +256,18 @@ int provider_plan_image(struct provider *provider, const char *image, struct pla
 			    err);
 }
 
+int provider_plan_pull(struct provider *provider, const char *image, struct plan *plan,
+		       struct err *err)
+{
+	if (check_image(image, err) < 0)
+		return -1;
+	if (!provider->ops->plan_pull)
+		return err_set(err, ERR_UNIMPLEMENTED, 0, "%s pulls no images",
+			       provider->ops->name);
+	return plan_checked(provider, plan, provider->ops->plan_pull(provider, image, plan, err),
+			    err);
+}
+
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err)
 {
@@ -303,6 +333,12 @@ char *provider_console_tail(struct provider *provider, const char *node, struct 
 	if (!provider->ops->console_tail)
 		return strdup("");
 	return provider->ops->console_tail(provider, node, by);
+}
+
+void provider_console_wait(struct provider *provider, const char *node, struct deadline by)
+{
+	if (provider->ops->console_wait)
+		provider->ops->console_wait(provider, node, by);
 }
 
 int network_list_add(struct network_list *list, const char *name, const char *subnet,

@@ -45,6 +45,12 @@ void host_facts_read(struct host_facts *ret);
  * when it cannot. Pure. */
 void provider_relay_argv(const char *name, const char *node, struct strv *argv);
 
+/* Where the engine of provider 'name' is (NULL: of the one that provider_open() would choose), as far as the
+ * environment and docker's files tell without asking it: the address of another machine
+ * ("tcp://10.0.0.2:2375"), "connection:NAME" for podman's of that name, wherever that leads, "" when it is
+ * here. No spawn. NULL: out of memory. Caller frees. */
+char *provider_address(const char *name);
+
 /* One node to be made. */
 struct node_spec {
 	const char *name;
@@ -55,7 +61,7 @@ struct node_spec {
 	const char *ip;      /* static address, "" for none */
 	const char *ip6;     /* the same of IPv6 */
 	const char *network; /* "" for the engine's default */
-	const char *run_dir;
+	const char *run_dir; /* "" when the engine's machine cannot have it */
 	const struct mount_config *mounts;
 	size_t mount_count;
 	const struct port_mapping *ports; /* host ports already chosen */
@@ -66,7 +72,6 @@ struct node_spec {
 	int64_t cpus_milli;            /* thousandths of a CPU; 0: no limit */
 	const char *gpus;              /* "", "all", "nvidia", "nvidia.com", "amd" (CN-019) */
 	const struct strv *dns_search; /* NULL: as the host; empty: none (CN-036) */
-	const char *preload;           /* archive on the host to put on /var, "" for none */
 	int agent_port;                /* publish the agent's TLS port on 127.0.0.1: -1 no, 0 any */
 };
 
@@ -97,8 +102,18 @@ const char *provider_name(const struct provider *provider);
 const char *provider_known(size_t i);
 const struct host_facts *provider_facts(const struct provider *provider);
 
+/* Whether its engine runs on another machine: by its address, and by what it said of itself once it was
+ * asked (provider_set_engine()). */
+bool provider_is_remote(const struct provider *provider);
+
 /* Every engine call after this may be interrupted through it. Borrowed. */
 void provider_set_interrupt(struct provider *provider, const struct interrupt *interrupt);
+
+/* What the engine says may from now on be what it has said before, as long as nothing that it rests on has
+ * changed since: answers are kept below this directory, the state directory. Borrowed. NULL, as at first:
+ * the engine is asked each time. A container that ends by itself may be told as running for a moment longer: whoever
+ * meets a silent node asks again without. */
+void provider_set_memory(struct provider *provider, const char *dir);
 
 /* Whether its nodes run agents. The fake's do not: waiting and quiescing are then done at once. */
 bool provider_has_agents(const struct provider *provider);
@@ -149,6 +164,11 @@ int provider_plan_network(struct provider *provider, const struct network_spec *
 			  struct plan *plan, struct err *err);
 int provider_plan_image(struct provider *provider, const char *image, struct plan *plan,
 			struct err *err);
+/* The image from its registry. Carried out, it is tried again when the registry does not answer, 4 times, after
+ * 1, 2, 3 and 4 s (CN-130); what the registry refuses or does not have is not. ERR_UNIMPLEMENTED where the
+ * provider pulls none. */
+int provider_plan_pull(struct provider *provider, const char *image, struct plan *plan,
+		       struct err *err);
 int provider_plan_create(struct provider *provider, const struct node_spec *spec, struct plan *plan,
 			 struct err *err);
 /* STEP_CONTAINER_START, _STOP, _KILL, _UNPAUSE or _DELETE of one node; 'grace_s' for stop. Delete takes the
@@ -214,3 +234,7 @@ int provider_dump(struct provider *provider, enum provider_dump what, const char
 /* Last lines of the node's console, for error messages; "" when there are none, NULL when out of
  * memory. Caller frees. */
 char *provider_console_tail(struct provider *provider, const char *node, struct deadline by);
+
+/* Follows a new node's console until its systemd starts units, at most until 'by'. Whoever enters the node
+ * before is in the way of its cgroups (CN-154). No failure: the node may have ended, or be silent. */
+void provider_console_wait(struct provider *provider, const char *node, struct deadline by);

@@ -16,7 +16,7 @@ struct provider_ops {
 	 * by itself. */
 	const char *program;
 
-	/* Allocates the state ('struct provider' first in it). No spawn, no I/O. */
+	/* Allocates the state ('struct provider' first in it). No spawn. */
 	int (*open)(const struct host_facts *facts, struct provider **ret_provider,
 		    struct err *err);
 	/* Frees the state. */
@@ -39,6 +39,8 @@ struct provider_ops {
 	/* Pure. See provider_plan_image(). */
 	int (*plan_image)(struct provider *p, const char *image, struct plan *plan,
 			  struct err *err);
+	/* Pure. See provider_plan_pull(). Optional. */
+	int (*plan_pull)(struct provider *p, const char *image, struct plan *plan, struct err *err);
 	/* Pure. See provider_plan_create(); one STEP_CONTAINER_CREATE. */
 	int (*plan_create)(struct provider *p, const struct node_spec *spec, struct plan *plan,
 			   struct err *err);
@@ -58,10 +60,15 @@ struct provider_ops {
 	/* See provider_dump(). Optional. */
 	int (*dump)(struct provider *p, enum provider_dump what, const char *name,
 		    struct deadline by, struct text *ret, struct err *err);
-	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. Optional. */
-	void (*relay_argv)(const char *node, struct strv *argv);
+	/* See provider_relay_argv(). Pure; failures are remembered by 'argv'. 'program' is the slot's.
+	 * Optional. */
+	void (*relay_argv)(const char *program, const char *node, struct strv *argv);
+	/* See provider_address(). No spawn. Optional: it is here. */
+	char *(*address)(void);
 	/* See provider_console_tail(). Optional. */
 	char *(*console_tail)(struct provider *p, const char *node, struct deadline by);
+	/* See provider_console_wait(). Optional. */
+	void (*console_wait)(struct provider *p, const char *node, struct deadline by);
 };
 
 /* Every provider's state begins with this. */
@@ -71,6 +78,7 @@ struct provider {
 	struct engine_info engine;         /* see provider_set_engine() */
 	bool absent;                       /* opened to plan only: its program is not there */
 	const struct interrupt *interrupt; /* may be NULL */
+	const char *memory;                /* see provider_set_memory(); may be NULL */
 };
 
 extern const struct provider_ops podman_ops;

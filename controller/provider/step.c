@@ -10,6 +10,7 @@ static const struct {
 	const char *id;
 } actions[] = {
 	[STEP_IMAGE_CHECK] = { "image-check", "image" },
+	[STEP_IMAGE_PULL] = { "image-pull", "pull" },
 	[STEP_NETWORK_CREATE] = { "network-create", "network" },
 	[STEP_NETWORK_DELETE] = { "network-delete", "network-delete" },
 	[STEP_VOLUME_DELETE] = { "volume-delete", "volume-delete" },

@@ -13,6 +13,7 @@
 /* cli.md section 3; the JSON names are step_action_name()'s. */
 enum step_action {
 	STEP_IMAGE_CHECK,
+	STEP_IMAGE_PULL, /* when the check finds none */
 	STEP_NETWORK_CREATE,
 	STEP_NETWORK_DELETE,
 	STEP_VOLUME_DELETE,

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -35,16 +36,18 @@ int file_make_directories(const char *path, struct err *err)
 	return 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+int file_write_all(int fd, const void *bytes, size_t len)
 {
+	const char *from = bytes;
+
 	while (len > 0) {
-		ssize_t n = write(fd, bytes, len);
+		ssize_t n = write(fd, from, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -1;
-		bytes += n;
+		from += n;
 		len -= (size_t)n;
 	}
 	return 0;
@@ -71,15 +74,16 @@ static int open_temp(int dir_fd, const char *name, char **ret_temp)
 	return -1;
 }
 
-int file_replace_at(int dir_fd, const char *name, const void *bytes, size_t len, struct err *err)
+static int replace_at(int dir_fd, const char *name, const void *bytes, size_t len, bool synced,
+		      struct err *err)
 {
 	cleanup_free char *temp = NULL;
 	cleanup_fd int fd = open_temp(dir_fd, name, &temp);
 
 	if (fd < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot write '%s'", name);
-	if (write_all(fd, bytes, len) < 0 || fsync(fd) < 0 ||
-	    renameat(dir_fd, temp, dir_fd, name) < 0 || fsync(dir_fd) < 0) {
+	if (file_write_all(fd, bytes, len) < 0 || (synced && fsync(fd) < 0) ||
+	    renameat(dir_fd, temp, dir_fd, name) < 0 || (synced && fsync(dir_fd) < 0)) {
 		err_set(err, ERR_RESOURCE_EXHAUSTED, errno, "cannot write '%s'", name);
 		unlinkat(dir_fd, temp, 0);
 		return -1;
@@ -87,7 +91,12 @@ int file_replace_at(int dir_fd, const char *name, const void *bytes, size_t len,
 	return 0;
 }
 
-int file_replace(const char *path, const void *bytes, size_t len, struct err *err)
+int file_replace_at(int dir_fd, const char *name, const void *bytes, size_t len, struct err *err)
+{
+	return replace_at(dir_fd, name, bytes, len, true, err);
+}
+
+static int replace(const char *path, const void *bytes, size_t len, bool synced, struct err *err)
 {
 	cleanup_free char *dir = strdup(path);
 	char *slash = dir ? strrchr(dir, '/') : NULL;
@@ -101,7 +110,17 @@ int file_replace(const char *path, const void *bytes, size_t len, struct err *er
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, ERR_FAILED_PRECONDITION, errno, "cannot write '%s'", path);
-	return file_replace_at(fd, slash + 1, bytes, len, err);
+	return replace_at(fd, slash + 1, bytes, len, synced, err);
+}
+
+int file_replace(const char *path, const void *bytes, size_t len, struct err *err)
+{
+	return replace(path, bytes, len, true, err);
+}
+
+int file_replace_cache(const char *path, const void *bytes, size_t len, struct err *err)
+{
+	return replace(path, bytes, len, false, err);
 }
 
 int file_open_directory(const char *path, const char *name, int *ret_fd, struct err *err)

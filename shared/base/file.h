@@ -7,11 +7,18 @@
 /* mkdir -p; only what is made gets the mode 0700. Existing is success. */
 int file_make_directories(const char *path, struct err *err);
 
+/* All of it to a descriptor that blocks. -1 with errno: some of it may be written. */
+int file_write_all(int fd, const void *bytes, size_t len);
+
 /* Writes a temporary file beside 'path' (mode 0600), syncs it, renames it, syncs the directory. After a
  * failure 'path' is as it was. */
 int file_replace(const char *path, const void *bytes, size_t len, struct err *err);
 
-/* The same for a name in an open directory, for one that somebody else may write too: a link of that name
+/* The same, but not synced, for what can be had again: after the machine's end the file may be empty or hold
+ * anything, and whoever reads it must be able to tell. */
+int file_replace_cache(const char *path, const void *bytes, size_t len, struct err *err);
+
+/* As file_replace() for a name in an open directory, for one that somebody else may write too: a link of that name
  * is replaced, not followed. */
 int file_replace_at(int dir_fd, const char *name, const void *bytes, size_t len, struct err *err);
 

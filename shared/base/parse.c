@@ -165,7 +165,7 @@ int64_t time_parse_ns(const char *s)
 {
 	struct tm tm = { 0 };
 	const char *end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-	int64_t ns = 0, digit = NS_PER_S / 10;
+	int64_t ns = 0, seconds_ns, digit = NS_PER_S / 10;
 
 	if (end && *end == '.') {
 		for (end++; is_digit(*end); end++, digit /= 10)
@@ -173,5 +173,8 @@ int64_t time_parse_ns(const char *s)
 	}
 	if (!end || strcmp(end, "Z") != 0)
 		return 0;
-	return (int64_t)timegm(&tm) * NS_PER_S + ns;
+	if (__builtin_mul_overflow((int64_t)timegm(&tm), NS_PER_S, &seconds_ns) ||
+	    __builtin_add_overflow(seconds_ns, ns, &ns))
+		return 0;
+	return ns;
 }

@@ -26,5 +26,6 @@ bool name_is_subdomain(const char *s);
 /* fnmatch(3)-like '*' and '?' globbing, nothing else. */
 bool name_matches(const char *glob, const char *name);
 
-/* RFC 3339 with 'Z', as nanoseconds of the wall clock; 0 for anything else. */
+/* RFC 3339 with 'Z', as nanoseconds of the wall clock; 0 for anything else, also for a year that 64 bits do
+ * not hold, such as the engines' 0001 for "never". */
 int64_t time_parse_ns(const char *s);

@@ -103,7 +103,10 @@ bool stamp_parse(const char *s, size_t len, int64_t *ret_ns, size_t *ret_used)
 	zone_len = parse_zone(s + at, len - at, &zone_s);
 	if (!zone_len)
 		return false;
-	*ret_ns = (seconds - zone_s) * NS_PER_S + ns;
+	if (__builtin_mul_overflow(seconds - zone_s, NS_PER_S, &seconds) ||
+	    __builtin_add_overflow(seconds, ns, &ns))
+		return false;
+	*ret_ns = ns;
 	if (ret_used)
 		*ret_used = at + zone_len;
 	return true;

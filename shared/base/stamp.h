@@ -10,7 +10,8 @@
 #define STAMP_BYTES 31
 
 /* The time that 's' ('len' bytes) begins with: seconds, an optional fraction, 'Z' or an offset. Nanoseconds
- * since the epoch and how many bytes it took (may be NULL); false leaves both alone. */
+ * since the epoch and how many bytes it took (may be NULL); false leaves both alone, also for a time that
+ * 64 bits do not hold: before 1677 or after 2262. */
 bool stamp_parse(const char *s, size_t len, int64_t *ret_ns, size_t *ret_used);
 
 /* In UTC, always with nine digits. Returns STAMP_BYTES - 1. Years 0 to 9999. */

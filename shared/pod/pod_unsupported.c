@@ -280,7 +280,7 @@ static int refuse(const struct strv *refused, struct err *err)
 	if (refused->count > 6)
 		text_addf(&list, " and %zu more", refused->count - 6);
 	err_set(err, ERR_UNIMPLEMENTED, 0, "the agent cannot carry out %s", text_str(&list));
-	return err_explain(err, "POD_FIELD_UNSUPPORTED", "Remove these fields from the manifest.");
+	return err_explain(err, "POD_FIELD_UNSUPPORTED", "remove these fields from the manifest");
 }
 
 int pod_admit(K8s__Core__V1__Pod *pod, struct err *err)

@@ -51,8 +51,8 @@ static bool parse_suffix(const char *s, struct scale *ret, enum quantity_format 
 	return true;
 }
 
-/* Digits before and after the point as one integer of 'fraction' decimals; at most 27 digits count,
- * so that __int128 holds them. */
+/* Digits before and after the point as one integer of 'fraction' decimals; 28 are as many as the largest
+ * has in billionths, and __int128 holds them. */
 static bool parse_digits(const char **s, __int128 *ret, int *ret_fraction)
 {
 	__int128 value = 0;
@@ -65,7 +65,7 @@ static bool parse_digits(const char **s, __int128 *ret, int *ret_fraction)
 			continue;
 		}
 		any = true;
-		if (digits >= 27)
+		if (digits >= 28)
 			return false;
 		value = value * 10 + (**s - '0');
 		digits += value != 0;
@@ -119,11 +119,16 @@ bool quantity_parse(const char *s, struct quantity *ret)
 static void print_scaled(__int128 value, const char *sign, int step, const char *const *suffixes,
 			 unsigned count, char ret[48])
 {
+	char digits[40];
+	size_t at = sizeof(digits);
 	unsigned i = 0;
 
 	for (; i + 1 < count && value % step == 0; i++)
 		value /= step;
-	snprintf(ret, 48, "%s%" PRIu64 "%s", sign, (uint64_t)value, suffixes[i]);
+	digits[--at] = '\0';
+	for (; value; value /= 10)
+		digits[--at] = (char)('0' + value % 10);
+	snprintf(ret, 48, "%s%s%s", sign, digits + at, suffixes[i]);
 }
 
 void quantity_print(const struct quantity *q, char ret[48])
@@ -134,23 +139,17 @@ void quantity_print(const struct quantity *q, char ret[48])
 	static const char *const binary[] = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
 	__int128 value = q->nano < 0 ? -q->nano : q->nano;
 	const char *sign = q->nano < 0 ? "-" : "";
-	int shift = 0;
 
 	if (value == 0) {
 		snprintf(ret, 48, "0");
 		return;
 	}
-	if (q->format == QUANTITY_BINARY && value >= (__int128)1024 * NANO) {
-		value = (value + NANO - 1) / NANO;
-		print_scaled(value, sign, 1024, binary, 7, ret);
-		return;
-	}
-	/* Whatever does not fit 64 bits in billionths has trailing zeros enough or is rounded up. */
-	for (; value > UINT64_MAX; shift++)
-		value = (value + 999) / 1000;
-	print_scaled(value, sign, 1000,
-		     (q->format == QUANTITY_EXPONENT ? exponent : decimal) + shift,
-		     10 - (unsigned)shift, ret);
+	/* Kubernetes rather leaves the powers of 1024 than say less than it was told. */
+	if (q->format == QUANTITY_BINARY && value >= (__int128)1024 * NANO && value % NANO == 0)
+		print_scaled(value / NANO, sign, 1024, binary, 7, ret);
+	else
+		print_scaled(value, sign, 1000, q->format == QUANTITY_EXPONENT ? exponent : decimal,
+			     10, ret);
 }
 
 static int64_t divided(__int128 nano, int64_t by)

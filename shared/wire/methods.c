@@ -71,5 +71,5 @@ int method_check_role(const char *service, const char *method, enum method_role 
 	err_set(err, ERR_PERMISSION_DENIED, 0,
 		"'%.80s/%.80s' is for role '%s', the caller has '%s'", service, method,
 		method_role_name(wanted), method_role_name(caller));
-	return err_explain(err, "ROLE_TOO_LOW", "Use a certificate of the role that it needs.");
+	return err_explain(err, "ROLE_TOO_LOW", "use a certificate of the role that it needs");
 }

@@ -224,10 +224,10 @@ int wire_check_peer(enum wire_side peer, uint32_t protocol, uint32_t least, stru
 			"this berth speaks protocol %u, the node's agent needs %u or newer",
 			protocol, least);
 		return err_explain(err, "CONTROLLER_TOO_OLD",
-				   "Update berth, or recreate the node from an image of its age.");
+				   "update berth, or recreate the node from an image of its age");
 	}
 	err_set(err, ERR_FAILED_PRECONDITION, 0,
 		"the node's agent speaks protocol %u, this berth needs %u or newer", protocol,
 		least);
-	return err_explain(err, "AGENT_TOO_OLD", "Recreate the node from a newer image.");
+	return err_explain(err, "AGENT_TOO_OLD", "recreate the node from a newer image");
 }

@@ -49,7 +49,7 @@ static void *run_bare(void *arg)
 	if (client_open(run->socket, "bare", &client, &err) < 0)
 		abort();
 	client_set_patient(client, true);
-	if (client_wait_ready(client, deadline_in_ms(120000), &err) < 0)
+	if (client_wait_ready(client, deadline_in_ms(120000), NULL, &err) < 0)
 		abort();
 	run->ready_us = clock_now_us() - start;
 	client_close(client);

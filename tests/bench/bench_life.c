@@ -125,6 +125,19 @@ static void stopping(struct bench *b)
 		  (double)ours / 1e6, (double)at_once / 1e6, "s", "");
 }
 
+/* The same command with the engine's last answer taken away before: as after a change. */
+static void forgetful(struct strv *command)
+{
+	cleanup_with(strv) struct strv words = { 0 };
+	cleanup_free char *line = strv_quote(command);
+	cleanup_free char *script =
+		text_format("rm -f %s/engine/podman-containers; exec %s", e2e_state_dir(), line);
+
+	bench_words(&words, "sh", "-c", script, (char *)NULL);
+	strv_release(command);
+	strv_add_all(command, &words);
+}
+
 static void listing(struct bench *b)
 {
 	const char *cluster = e2e_cluster_name("list");
@@ -142,6 +155,9 @@ static void listing(struct bench *b)
 	bench_pair_ms(&ours, &theirs, &mine, &their);
 	bench_row(b, "get nodes of 10, agents asked / podman inspect", mine, their, "ms",
 		  "aim 1.5");
+	forgetful(&ours);
+	bench_pair_ms(&ours, &theirs, &mine, &their);
+	bench_row(b, "get nodes of 10 after a change / podman inspect", mine, their, "ms", "");
 	e2e_ok("delete", "cluster", "--name", cluster, (char *)NULL);
 }
 

@@ -3,6 +3,7 @@
  * start and go without a trace; a controller that is killed; a daemon that is stuck or gone. The tests
  * share the daemon and run in order.
  */
+#include "controller/cluster/cluster.h"
 #include "controller/exec/exec.h"
 #include "controller/provider/provider.h"
 #include "tests/support/dockerd.h"
@@ -171,6 +172,49 @@ static void deleted_cluster_leaves_nothing(void **state)
 	assert_nothing_left();
 }
 
+/* CN-260: its agent has taken the control planes' addresses, and haproxy the configuration. */
+static void balancer_works_with_few_rights(void **state)
+{
+	cleanup_free char *node = text_format("%s-external-load-balancer", cluster);
+	char *rights, *active;
+
+	(void)state;
+	skip_unless_possible();
+	if (!dockerd_load(dockerd, CLUSTER_LB_IMAGE)) {
+		print_message("skipped: there is no balancer's image (make image)\n");
+		skip();
+	}
+	e2e_ok("create", "cluster", "--name", cluster, "--control-planes", "2", "--image",
+	       e2e_image(), (char *)NULL);
+	rights = e2e_stdout_of("docker", "inspect", "--format",
+			       "{{.HostConfig.Privileged}} {{.HostConfig.CapAdd}}", node,
+			       (char *)NULL);
+	active = e2e_stdout_of(e2e_berth(), "--state-dir", e2e_state_dir(), "exec", "--name",
+			       cluster, "-N", node, "--", "systemctl", "is-active", "haproxy",
+			       (char *)NULL);
+	/* Clients before 28 leave the prefix out. */
+	assert_true(strcmp(rights, "false [CAP_SYS_ADMIN]") == 0 ||
+		    strcmp(rights, "false [SYS_ADMIN]") == 0);
+	assert_string_equal(active, "active");
+	free(rights);
+	free(active);
+}
+
+/* CN-216: podman comes first and knows nothing of it. */
+static void delete_finds_the_engine_that_has_the_cluster(void **state)
+{
+	struct e2e_output output;
+
+	(void)state;
+	skip_unless_possible();
+	unsetenv("BERTH_PROVIDER");
+	output = e2e_run(120, "delete", "cluster", "--name", cluster, (char *)NULL);
+	setenv("BERTH_PROVIDER", "docker", 1);
+	assert_int_equal(output.exit_code, 0);
+	e2e_release(&output);
+	assert_nothing_left();
+}
+
 static pid_t begin_create(void)
 {
 	char *argv[] = { (char *)e2e_berth(),
@@ -323,6 +367,8 @@ int main(void)
 		cmocka_unit_test(two_nodes_run_and_are_healthy),
 		cmocka_unit_test(stopped_node_starts_again_with_its_address),
 		cmocka_unit_test(deleted_cluster_leaves_nothing),
+		cmocka_unit_test(balancer_works_with_few_rights),
+		cmocka_unit_test(delete_finds_the_engine_that_has_the_cluster),
 		cmocka_unit_test(killed_controller_leaves_nothing_after_a_delete),
 		cmocka_unit_test(networks_made_at_once_leave_one),
 		cmocka_unit_test(stuck_daemon_is_told_within_six_seconds),

@@ -206,7 +206,7 @@ static void of_two_creates_one_wins(void **state)
 static void a_cluster_without_state_is_deleted(void **state)
 {
 	const char *cluster = e2e_cluster_name("killed");
-	cleanup_free char *other = text_format("%s-other", e2e_state_dir());
+	cleanup_free char *other = text_format("%s/other", e2e_state_dir());
 	struct e2e_output output;
 
 	(void)state;
@@ -297,6 +297,17 @@ static int door_of(const char *cluster)
 	return port;
 }
 
+static void assert_few_rights(const char *cluster)
+{
+	cleanup_free char *node = text_format("%s-external-load-balancer", cluster);
+	char *rights = e2e_stdout_of("podman", "inspect", "--format",
+				     "{{.HostConfig.Privileged}} {{.HostConfig.CapAdd}}", node,
+				     (char *)NULL);
+
+	assert_string_equal(rights, "false [CAP_SYS_ADMIN]");
+	free(rights);
+}
+
 /* CN-260 to CN-264: the host reaches every control plane through one port, and goes on when one ends. */
 static void three_control_planes_answer_at_one_door(void **state)
 {
@@ -308,6 +319,7 @@ static void three_control_planes_answer_at_one_door(void **state)
 	answer_on(cluster, "");
 	answer_on(cluster, "2");
 	answer_on(cluster, "3");
+	assert_few_rights(cluster);
 	door.port = door_of(cluster);
 	e2e_eventually(reaches, &door, 10000);
 	e2e_ok("stop", "node", "control-plane2", "--name", cluster, (char *)NULL);

@@ -34,6 +34,27 @@ static int ask_networks(unsigned question, const char *text, size_t len, struct 
 	return rc;
 }
 
+/* Of nodes that are known already. */
+static int ask_more(unsigned question, const char *text, size_t len, struct err *err)
+{
+	cleanup_with(node_list) struct node_list list = { 0 };
+	cleanup_with(strv) struct strv ids = { 0 };
+	char url[256] = "";
+	int rc = 0;
+
+	if (question == 9) {
+		PROMISE(node_list_add(&list, node_new("c-a", "c", NODE_WORKER, "podman", "/r"),
+				      err) == 0);
+		rc = podman_parse_addresses(text, len, &list, err);
+	} else if (question == 10) {
+		rc = podman_parse_connection(text, len, "a", url, sizeof(url), err);
+		PROMISE(strlen(url) < sizeof(url));
+	} else {
+		docker_parse_ids(text, &ids);
+	}
+	return rc;
+}
+
 static int ask_info(unsigned question, const char *text, size_t len, struct err *err)
 {
 	struct engine_info info;
@@ -48,7 +69,7 @@ static int ask_info(unsigned question, const char *text, size_t len, struct err 
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	unsigned question = len ? bytes[0] % 9 : 0;
+	unsigned question = len ? bytes[0] % 12 : 0;
 	struct err err = { 0 };
 	char *text;
 	int rc;
@@ -61,8 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		rc = ask_nodes(question, text, len, &err);
 	else if (question < 6)
 		rc = ask_networks(question, text, len, &err);
-	else
+	else if (question < 9)
 		rc = ask_info(question, text, len, &err);
+	else
+		rc = ask_more(question, text, len, &err);
 	PROMISE(rc == 0 || (err.code != ERR_OK && err.msg[0]));
 	free(text);
 	return 0;

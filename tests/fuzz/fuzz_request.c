@@ -47,6 +47,9 @@ static void take_envelope(const uint8_t *bytes, size_t len)
 		return;
 	req = (Berth__Node__V1__Request *)msg;
 	round_trip(msg);
+	if (wire_check_peer(WIRE_CONTROLLER, req->protocol, 1, &err) < 0 ||
+	    wire_check_peer(WIRE_AGENT, req->protocol, 1, &err) < 0)
+		PROMISE(err.code == ERR_FAILED_PRECONDITION && err.advice[0]);
 	if (dispatch_find(req->service, req->method, req->protocol, &target, &err) == 0)
 		take(target.method->input, req->payload.data, req->payload.len);
 	else

@@ -100,6 +100,11 @@ static void containers_are_a_list_even_when_there_are_none(void **state)
 	cli_expect(0, "[]\n", "", "get", "containers", "-N", "loop-w1", "-o", "json", NULL);
 	cli_expect(0, "[]\n", "", "get", "containers", "--sandboxes", "-A", "-N", "loop-w1", "-o",
 		   "json", NULL);
+	cli_expect(0, "", "no containers\n", "get", "containers", "-N", "loop-w1", NULL);
+	cli_expect(0, "", "no containers of that name\n", "get", "containers", "x*", "-N",
+		   "loop-w1", NULL);
+	cli_expect(3, "[]\n", "\"reason\":\"CONTAINER_NOT_FOUND\"", "get", "containers", "x", "-N",
+		   "loop-w1", "-o", "json", NULL);
 	cli_rig_touch(*state, "down");
 	cli_expect(6, "", "", "get", "containers", "-N", "loop-w1", NULL);
 }
@@ -183,7 +188,8 @@ static void killed_agent_is_told_from_a_stopped_node(void **state)
 
 	cli_rig_engine_has(rig, "loop-w1", rig->run_dir, "running");
 	agent_process_kill(&rig->agent);
-	cli_expect(6, "", "agent", "get", "units", "-N", "loop-w1", "--provider", "fake", NULL);
+	cli_expect(6, "", "'berth restart node loop-w1 --name loop' starts both anew", "get",
+		   "units", "-N", "loop-w1", "--provider", "fake", NULL);
 	cli_expect(6, "", "\"reason\":\"AGENT_NOT_ANSWERING\"", "get", "units", "-N", "loop-w1",
 		   "--provider", "fake", "-o", "json", NULL);
 	cli_expect(0, "not answering", "", "get", "nodes", "--name", "loop", "--provider", "fake",

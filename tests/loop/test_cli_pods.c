@@ -52,6 +52,12 @@ static void pods_are_applied_listed_and_deleted(void **state)
 	cli_expect(0, "running", "", "get", "containers", "c", "-N", "loop-w1", NULL);
 	cli_expect(0, "pod/web deleted\n", "", "delete", "pod", "web", "-N", "loop-w1", NULL);
 	cli_expect(3, "", "web", "delete", "pod", "web", "-N", "loop-w1", NULL);
+	cli_expect(3, "",
+		   "no pod 'web' in namespace 'default'\n"
+		   "  'berth get pods -A' lists what there is\n",
+		   "get", "pods", "web", "-N", "loop-w1", NULL);
+	cli_expect(0, "", "no pods of that name in namespace default\n", "get", "pods", "w*", "-N",
+		   "loop-w1", NULL);
 	cli_expect(0, "pod/db deleted\n", "", "delete", "pod", "pod/db", "--grace", "1s", "-N",
 		   "loop-w1", NULL);
 	cli_expect(0, "[]\n", "", "get", "pods", "-A", "-N", "loop-w1", "-o", "json", NULL);
@@ -103,6 +109,27 @@ static void failed_quiesce_step_is_exit_code_1(void **state)
 
 #define WITH_AGENT(test) cmocka_unit_test_setup_teardown(test, cli_rig_setup, cli_rig_teardown)
 
+static const char two_yaml[] = "apiVersion: v1\n"
+			       "kind: Pod\n"
+			       "metadata: {name: two}\n"
+			       "spec: {containers: [{name: b, image: i}, {name: a, image: i}]}\n";
+
+/* What is meant is asked for in the same words by exec as by logs. */
+static void containers_are_named_when_in_doubt(void **state)
+{
+	const char *file = manifest(*state, two_yaml);
+
+	cli_expect(0, "", "", "stop", "unit", "kubelet", "-N", "loop-w1", NULL);
+	cli_expect(0, "pod/two created\n", "", "apply", "-f", file, "-N", "loop-w1", "--wait",
+		   NULL);
+	cli_expect(125, "", "pod 'two' has several containers: a, b\n  name one with --container\n",
+		   "exec", "loop-w1/two", "--", "x", NULL);
+	cli_expect(125, "", "pod 'two' has no container 'c'; there is: a, b\n", "exec",
+		   "loop-w1/two", "-c", "c", "--", "x", NULL);
+	cli_expect(125, "", "no pod 'web' in namespace 'default' on this node\n", "exec",
+		   "loop-w1/web", "--", "x", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -111,6 +138,7 @@ int main(void)
 		WITH_AGENT(waiting_for_a_pod_ends_at_the_deadline),
 		WITH_AGENT(quiesce_reports_its_steps),
 		WITH_AGENT(failed_quiesce_step_is_exit_code_1),
+		WITH_AGENT(containers_are_named_when_in_doubt),
 	};
 
 	return cmocka_run_group_tests_name("cli pods", tests, NULL, NULL);

@@ -271,7 +271,7 @@ static void a_patient_client_gives_up_in_time(void **state)
 	assert_int_equal(b.result, -1);
 	assert_int_equal(b.err.code, ERR_DEADLINE_EXCEEDED);
 	assert_string_equal(b.err.reason, "AGENT_NOT_ANSWERING");
-	assert_non_null(strstr(b.err.msg, "not asked"));
+	assert_non_null(strstr(b.err.msg, "nothing was asked"));
 	assert_in_range(b.took_ms, 300, 500);
 	agent_process_respawn(&agent);
 	agent_process_wait_answer(&agent);
@@ -508,7 +508,7 @@ static void an_agent_that_is_too_old_is_told_so(void **state)
 	assert_string_equal(err.reason, "AGENT_TOO_OLD");
 	assert_string_equal(err.msg, "the node's agent speaks protocol 0, this berth needs 1 or "
 				     "newer");
-	assert_string_equal(err.advice, "Recreate the node from a newer image.");
+	assert_string_equal(err.advice, "recreate the node from a newer image");
 }
 
 /* S7: the agent of these tests belongs to 'loop' */

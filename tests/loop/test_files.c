@@ -153,8 +153,8 @@ static void what_cannot_be_copied_is_told(void **state)
 		   NULL);
 	cli_expect(3, "", "there is no directory", "cp", at(rig, "one"), on_node(rig, "no/x"),
 		   NULL);
-	cli_expect(3, "", "there is no directory", "cp", on_node(rig, "one"), at(rig, "no/x"),
-		   NULL);
+	cli_expect(3, "", "berth: there is no directory", "cp", on_node(rig, "one"),
+		   at(rig, "no/x"), NULL);
 	cli_expect(3, "", "there is no directory", "cp", at(rig, "one"), on_node(rig, "no/"), NULL);
 	cli_expect(2, "", "is on a node", "cp", at(rig, "one"), at(rig, "two"), NULL);
 	cli_expect(2, "", "begins with a slash", "cp", at(rig, "one"), NODE ":two", NULL);
@@ -407,6 +407,18 @@ static void forwarding_words_are_checked(void **state)
 		   NULL);
 }
 
+static void forwarding_to_nobody_is_told_at_once(void **state)
+{
+	struct cli_rig *rig = *state;
+
+	cli_expect(3, "", "no pod 'none' in namespace 'default' on this node", "port-forward",
+		   NODE "/none", ":80", NULL);
+	cli_rig_engine_has(rig, NODE, rig->run_dir, "stopped");
+	agent_process_kill(&rig->agent);
+	cli_expect(6, "", "'berth start node " NODE, "port-forward", NODE, ":80", "--provider",
+		   "fake", NULL);
+}
+
 /* --- images ---------------------------------------------------------------------------------------- */
 
 /* NS-070 */
@@ -432,10 +444,17 @@ static void an_archive_is_fed_to_the_import(void **state)
 {
 	const struct cli_rig *rig = *state;
 
-	write_file(at(rig, "app.tar"), "as good as an archive", 0644);
+	char tar[512] = { 0 };
+
+	memset(tar, 'x', sizeof(tar) - 1);
+	memcpy(tar + 257, "ustar", 5);
+	write_file(at(rig, "app.tar"), tar, 0644);
 	cli_expect(0, "app.tar loaded on " NODE, "", "load", "archive", at(rig, "app.tar"), "-N",
 		   NODE, NULL);
 	cli_expect(3, "", "No such file", "load", "archive", at(rig, "none.tar"), "-N", NODE, NULL);
+	write_file(at(rig, "no.tar"), "not one", 0644);
+	cli_expect(2, "", "no.tar' is no image archive\n  'podman save'", "load", "archive",
+		   at(rig, "no.tar"), "-N", NODE, NULL);
 }
 
 /* --- lost connections ------------------------------------------------------------------------------ */
@@ -526,6 +545,7 @@ int main(void)
 		TEST(a_port_of_the_node_is_reached_with_both_halves),
 		TEST(a_port_that_nobody_listens_on_ends_the_connection),
 		TEST(forwarding_words_are_checked),
+		TEST(forwarding_to_nobody_is_told_at_once),
 		TEST(images_are_listed),
 		TEST(a_copy_survives_lost_connections),
 		TEST(an_archive_is_fed_to_the_import),

@@ -3,6 +3,7 @@
 #include "controller/client/client.h"
 #include "node/v1/health.pb-c.h"
 #include "shared/base/err.h"
+#include "tests/support/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -32,17 +33,11 @@ const char *agent_process_binary(void)
 {
 	static char path[4096];
 	const char *given = getenv("BERTHD");
-	ssize_t len;
-	char *tests;
 
 	if (given)
 		return given;
-	len = readlink("/proc/self/exe", path, sizeof(path) - 16);
-	assert_true(len > 0);
-	path[len] = '\0';
-	tests = strstr(path, "/tests/");
-	assert_non_null(tests);
-	snprintf(tests, 16, "/berthd");
+	if (!path[0])
+		program_beside("berthd", path, sizeof(path));
 	return path;
 }
 
@@ -337,15 +332,17 @@ size_t agent_process_switches(const struct agent_process *agent)
 /* A listener's accepted sockets carry its path; state 03 is "connected" (proc(5)). */
 size_t agent_process_connections(const struct agent_process *agent)
 {
-	char line[512], path[128];
+	char line[512], admin[128], reader[128];
 	FILE *f = fopen("/proc/net/unix", "re");
 	unsigned state;
 	size_t count = 0;
 
 	assert_non_null(f);
-	snprintf(path, sizeof(path), " %s/admin.sock\n", agent->private_dir);
+	snprintf(admin, sizeof(admin), " %s/admin.sock\n", agent->private_dir);
+	snprintf(reader, sizeof(reader), " %s/read.sock\n", agent->private_dir);
 	while (fgets(line, sizeof(line), f)) {
-		if (strstr(line, path) && sscanf(line, "%*s %*s %*s %*s %*s %x", &state) == 1)
+		if ((strstr(line, admin) || strstr(line, reader)) &&
+		    sscanf(line, "%*s %*s %*s %*s %*s %x", &state) == 1)
 			count += state == 3;
 	}
 	fclose(f);
@@ -354,7 +351,7 @@ size_t agent_process_connections(const struct agent_process *agent)
 
 void agent_process_wait_connections(const struct agent_process *agent, size_t count)
 {
-	struct deadline by = deadline_in_ms(5000);
+	struct deadline by = deadline_in_ms(30000);
 
 	while (agent_process_connections(agent) != count) {
 		assert_false(deadline_is_over(by));

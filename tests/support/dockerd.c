@@ -5,6 +5,7 @@
 #include "shared/base/deadline.h"
 #include "shared/base/text.h"
 #include "tests/support/control.h"
+#include "tests/support/machine.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +32,7 @@ extern char **environ;
 struct dockerd {
 	char dir[64];
 	char host[96];
+	const struct machine *machine; /* NULL: this one */
 	pid_t pid;
 };
 
@@ -66,47 +68,46 @@ static int run_words(const char *const *words, int timeout_ms)
 
 #define RUN(timeout_ms, ...) run_words((const char *const[]){ __VA_ARGS__, NULL }, timeout_ms)
 
-static char *option(const char *name, const struct dockerd *d, const char *file)
+static void add_words(const struct dockerd *d, struct strv *argv)
 {
-	char *word = text_format("--%s=%s%s/%s", name, strcmp(name, "host") == 0 ? "unix://" : "",
-				 d->dir, file);
-
-	assert_non_null(word);
-	return word;
+	if (d->machine)
+		machine_add_words(d->machine, argv);
+	strv_add(argv, PROGRAM);
+	strv_addf(argv, "--host=%s", d->host);
+	strv_addf(argv, "--data-root=%s/data", d->dir);
+	strv_addf(argv, "--exec-root=%s/exec", d->dir);
+	strv_addf(argv, "--pidfile=%s/pid", d->dir);
+	strv_addf(argv, "--config-file=%s/daemon.json", d->dir);
+	strv_addf(argv, "--add-runtime=wrapped=%s/runtime", d->dir);
+	strv_add(argv, "--default-runtime=wrapped");
+	strv_add(argv, "--bridge=none");
+	strv_add(argv, "--iptables=false");
+	strv_add(argv, "--ip-masq=false");
+	/* Said outright, it does not wait for somebody to think better of it. */
+	if (d->machine)
+		strv_add(argv, "--tls=false");
 }
 
 /* Its own process group, and its words in a file. */
 static void spawn(struct dockerd *d)
 {
 	cleanup_free char *log = text_format("%s/log", d->dir);
-	char *argv[] = {
-		(char *)PROGRAM,
-		option("host", d, "docker.sock"),
-		option("data-root", d, "data"),
-		option("exec-root", d, "exec"),
-		option("pidfile", d, "pid"),
-		option("config-file", d, "daemon.json"),
-		text_format("--add-runtime=wrapped=%s/runtime", d->dir),
-		(char *)"--default-runtime=wrapped",
-		(char *)"--bridge=none",
-		(char *)"--iptables=false",
-		(char *)"--ip-masq=false",
-		NULL,
-	};
+	cleanup_with(strv) struct strv argv = { 0 };
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 
+	add_words(d, &argv);
+	assert_false(strv_failed(&argv));
 	assert_int_equal(posix_spawn_file_actions_init(&files), 0);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&files, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	posix_spawn_file_actions_adddup2(&files, 1, 2);
 	assert_int_equal(posix_spawnattr_init(&attr), 0);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
-	assert_int_equal(posix_spawn(&d->pid, PROGRAM, &files, &attr, argv, environ), 0);
+	assert_int_equal(posix_spawnp(&d->pid, argv.items[0], &files, &attr, argv.items, environ),
+			 0);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
-	for (size_t i = 1; i < 7; i++)
-		free(argv[i]);
 }
 
 static bool answers(struct dockerd *d)
@@ -136,6 +137,11 @@ static void write_files(const struct dockerd *d)
 
 struct dockerd *dockerd_start(const char **ret_why)
 {
+	return dockerd_start_on(NULL, ret_why);
+}
+
+struct dockerd *dockerd_start_on(const struct machine *machine, const char **ret_why)
+{
 	struct dockerd *d;
 
 	*ret_why = NULL;
@@ -151,7 +157,11 @@ struct dockerd *dockerd_start(const char **ret_why)
 	assert_non_null(d);
 	snprintf(d->dir, sizeof(d->dir), "/var/tmp/berth-dockerd-XXXXXX");
 	assert_non_null(mkdtemp(d->dir));
-	snprintf(d->host, sizeof(d->host), "unix://%s/docker.sock", d->dir);
+	d->machine = machine;
+	if (machine)
+		snprintf(d->host, sizeof(d->host), "tcp://%s:2375", machine_address(machine));
+	else
+		snprintf(d->host, sizeof(d->host), "unix://%s/docker.sock", d->dir);
 	write_files(d);
 	setenv("DOCKER_HOST", d->host, 1);
 	spawn(d);

@@ -7,15 +7,19 @@
 #include <stdbool.h>
 
 struct dockerd;
+struct machine;
 
 /* Starts it, waits until it answers, and points $DOCKER_HOST at it. NULL when it cannot be had here, and
  * why in '*ret_why' (static storage). */
 struct dockerd *dockerd_start(const char **ret_why);
 
+/* The same on another machine, which outlives it, at "tcp://ADDRESS:2375". */
+struct dockerd *dockerd_start_on(const struct machine *machine, const char **ret_why);
+
 /* Pipes `podman save IMAGE` into `docker load`; false when podman has no such image. Asserts the rest. */
 bool dockerd_load(struct dockerd *d, const char *image);
 
-/* "unix:///..." */
+/* "unix:///...", "tcp://..." */
 const char *dockerd_host(const struct dockerd *d);
 
 /* Stops it from answering and lets it answer again. */

@@ -2,6 +2,7 @@
 
 #include "controller/exec/exec.h"
 #include "shared/base/deadline.h"
+#include "tests/support/program.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,19 +21,11 @@ const char *e2e_berth(void)
 {
 	static char path[4096];
 	const char *given = getenv("BERTH");
-	char *tests;
-	ssize_t len;
 
 	if (given)
 		return given;
-	if (path[0])
-		return path;
-	len = readlink("/proc/self/exe", path, sizeof(path) - 16);
-	assert_true(len > 0);
-	path[len] = '\0';
-	tests = strstr(path, "/tests/");
-	assert_non_null(tests);
-	snprintf(tests, 16, "/berth");
+	if (!path[0])
+		program_beside("berth", path, sizeof(path));
 	return path;
 }
 

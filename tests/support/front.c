@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -41,10 +42,7 @@ const char *front_binary(void)
 
 const char *front_rig_keys(const struct front_rig *rig)
 {
-	static char path[128];
-
-	snprintf(path, sizeof(path), "%s/clusters/c1/tls", rig->state_dir);
-	return path;
+	return rig->keys_dir;
 }
 
 static int listen_on_loopback(int *ret_port)
@@ -119,6 +117,7 @@ void front_rig_start_with(struct front_rig *rig, const char *const *args,
 	assert_int_equal(chmod(rig->dir, 0711), 0);
 	snprintf(rig->gate_dir, sizeof(rig->gate_dir), "%s/gates", rig->dir);
 	snprintf(rig->state_dir, sizeof(rig->state_dir), "%s/state", rig->dir);
+	snprintf(rig->keys_dir, sizeof(rig->keys_dir), "%s/clusters/c1/tls", rig->state_dir);
 	snprintf(rig->run_dir, sizeof(rig->run_dir), "%s/run", rig->dir);
 	snprintf(rig->tls_dir, sizeof(rig->tls_dir), "%s/tls", rig->run_dir);
 	snprintf(rig->log, sizeof(rig->log), "%s/log", rig->dir);
@@ -139,6 +138,7 @@ void front_rig_start_with(struct front_rig *rig, const char *const *args,
 static void become_front(const struct front_rig *rig, int binary, const struct passwd *user,
 			 char **argv, char **env, char *pid_text, size_t pid_size)
 {
+	struct rlimit files = { rig->files, rig->files };
 	int log = open(rig->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 
 	if (geteuid() == 0 &&
@@ -149,6 +149,8 @@ static void become_front(const struct front_rig *rig, int binary, const struct p
 		_exit(98);
 	close(100);
 	close(101);
+	if (rig->files && setrlimit(RLIMIT_NOFILE, &files) < 0)
+		_exit(96);
 	snprintf(pid_text, pid_size, "LISTEN_PID=%d", (int)getpid());
 	fexecve(binary, argv, env);
 	_exit(97);

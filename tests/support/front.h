@@ -14,11 +14,13 @@ struct front_rig {
 	char dir[40];
 	char gate_dir[64]; /* the agent's sockets for the front */
 	char state_dir[64];
+	char keys_dir[96]; /* the host's certificates */
 	char run_dir[64];
 	char tls_dir[80]; /* what the front reads */
 	char log[64];
 	const char *user;
 	const char *const *args; /* more words for the front; may be NULL */
+	unsigned files;          /* that the front may open; 0: as many as we */
 	int tls_fd, http_fd;     /* listening; they outlive a front */
 	int tls_port, http_port;
 	pid_t pid; /* of the front; 0: it does not run */

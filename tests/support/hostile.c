@@ -6,6 +6,13 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
+
+/* Messages of one connection. */
+#define WRITES 1000
+/* Times that one is turned away before that is a fault of the agent's, and the pause between them. */
+#define JOINS   2000
+#define JOIN_MS 10
 
 /* --- connections ---------------------------------------------------------------------------------- */
 
@@ -15,7 +22,7 @@ void hostile_say(int fd, const void *bytes, size_t len)
 	(void)!send(fd, bytes, len, MSG_NOSIGNAL);
 }
 
-static void reset(int fd)
+void hostile_reset(int fd)
 {
 	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
@@ -42,7 +49,7 @@ void hostile_act(int fd, unsigned kind)
 	case 0: /* connect and close */
 		break;
 	case 1:
-		reset(fd);
+		hostile_reset(fd);
 		break;
 	case 2: /* half a header */
 		hostile_say(fd, frames_header_req, 4);
@@ -55,7 +62,7 @@ void hostile_act(int fd, unsigned kind)
 		break;
 	case 5:
 		hostile_say(fd, frames_header_req, 8);
-		reset(fd);
+		hostile_reset(fd);
 		break;
 	case 6:
 		partial_message(fd);
@@ -93,8 +100,9 @@ static size_t good_request(uint32_t *state, uint8_t *bytes)
 		{ "berth.node.v1.Health", "Check" },    { "berth.node.v1.Units", "Status" },
 		{ "berth.node.v1.Containers", "List" }, { "berth.node.v1.Pods", "List" },
 		{ "berth.node.v1.Streams", "Read" },    { "berth.node.v1.Units", "Stop" },
+		{ "berth.node.v1.Health", "Nothing" },  { "nobody.knows.This", "Check" },
 	};
-	const char *const *method = methods[hostile_random(state) % 6];
+	const char *const *method = methods[hostile_random(state) % 8];
 	Berth__Node__V1__Request req = BERTH__NODE__V1__REQUEST__INIT;
 	uint8_t id[WIRE_CALL_ID_BYTES], payload[64];
 
@@ -146,4 +154,157 @@ size_t hostile_message(uint32_t *state, uint8_t bytes[HOSTILE_BYTES])
 			bytes[i] = (uint8_t)hostile_random(state);
 		return len;
 	}
+}
+
+/* --- ways ----------------------------------------------------------------------------------------- */
+
+bool hostile_say_all(struct hostile_way *way, const void *bytes, size_t len)
+{
+	const uint8_t *at = bytes;
+
+	while (len > 0) {
+		ssize_t n = way->say(way, at, len);
+
+		if (n <= 0)
+			return false;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+bool hostile_hear_all(struct hostile_way *way, void *bytes, size_t len)
+{
+	uint8_t *at = bytes;
+
+	while (len > 0) {
+		ssize_t n = way->hear(way, at, len);
+
+		if (n <= 0)
+			return false;
+		at += n;
+		len -= (size_t)n;
+	}
+	return true;
+}
+
+/* The hostile take each other's places. */
+bool hostile_join(struct hostile_way *way)
+{
+	uint8_t header[8];
+
+	for (int i = 0; i < JOINS; i++) {
+		if (way->open(way)) {
+			if (hostile_say_all(way, frames_header_req, 8) &&
+			    hostile_hear_all(way, header, 8))
+				return true;
+			way->close(way);
+		}
+		poll(NULL, 0, JOIN_MS);
+	}
+	return false;
+}
+
+static bool write_one(struct hostile_way *way, uint32_t id, const uint8_t *bytes, size_t len)
+{
+	uint8_t head[13] = { 1 };
+
+	for (int i = 0; i < 4; i++) {
+		head[8 - i] = (uint8_t)((len + 4) >> 8 * i);
+		head[12 - i] = (uint8_t)((id | 0x80000000u) >> 8 * i);
+	}
+	return hostile_say_all(way, head, sizeof(head)) && hostile_say_all(way, bytes, len);
+}
+
+static bool read_one(struct hostile_way *way)
+{
+	static uint8_t answer[64 * 1024];
+	uint8_t head[9];
+
+	return hostile_hear_all(way, head, sizeof(head)) &&
+	       hostile_hear_all(way, answer, (size_t)head[7] << 8 | head[8]);
+}
+
+int hostile_write(struct hostile_way *way, unsigned count, uint32_t random)
+{
+	static uint8_t bytes[HOSTILE_BYTES];
+	bool joined = false;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (!joined && !hostile_join(way))
+			return 1;
+		joined = true;
+		if (!write_one(way, i, bytes, hostile_message(&random, bytes)))
+			return 2;
+		if (!read_one(way))
+			return 3;
+		if (i % WRITES == WRITES - 1) {
+			way->close(way);
+			joined = false;
+		}
+	}
+	if (joined)
+		way->close(way);
+	return 0;
+}
+
+int hostile_break(struct hostile_way *way, unsigned kind)
+{
+	static const uint8_t lengths[][9] = {
+		{ 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
+		{ 1, 0x80 },
+		{ 1, 0, 0, 1 },
+		{ 1, 0, 0, 0, 0, 0, 0, 0, 100 }, /* of which nothing comes */
+	};
+	bool joined = kind % HOSTILE_BREAKS < 4;
+
+	if (joined ? !hostile_join(way) : !way->open(way))
+		return joined ? 4 : 0;
+	switch (kind % HOSTILE_BREAKS) {
+	case 4: /* half a header */
+		hostile_say_all(way, frames_header_req, 5);
+		break;
+	case 5: /* another protocol's */
+		hostile_say_all(way, frames_header_rep, 8);
+		break;
+	default:
+		hostile_say_all(way, lengths[kind % HOSTILE_BREAKS], 9);
+		break;
+	}
+	way->close(way);
+	return 0;
+}
+
+/* --- the agent's own socket ------------------------------------------------------------------------ */
+
+static bool ipc_open(struct hostile_way *way)
+{
+	struct hostile_ipc *ipc = (struct hostile_ipc *)way;
+
+	ipc->fd = frames_connect(ipc->socket);
+	return ipc->fd >= 0;
+}
+
+static ssize_t ipc_say(struct hostile_way *way, const void *bytes, size_t len)
+{
+	return send(((struct hostile_ipc *)way)->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+static ssize_t ipc_hear(struct hostile_way *way, void *bytes, size_t len)
+{
+	return recv(((struct hostile_ipc *)way)->fd, bytes, len, 0);
+}
+
+static void ipc_close(struct hostile_way *way)
+{
+	close(((struct hostile_ipc *)way)->fd);
+}
+
+struct hostile_ipc hostile_ipc(const char *socket)
+{
+	return (struct hostile_ipc){
+		.way = { ipc_open, ipc_say, ipc_hear, ipc_close },
+		.socket = socket,
+		.fd = -1,
+	};
 }

@@ -116,7 +116,7 @@ void ask_status(struct sd_event *loop, struct units *units, const char *name, in
 	memset(ret, 0, sizeof(*ret));
 	units_status(units, &name, 1, deadline_in_ms(by_ms), answer_status, ret);
 	assert_int_equal(ret->calls, 0);
-	loop_until_answered(loop, ret, by_ms + 500);
+	loop_until_answered(loop, ret, by_ms + 20000);
 }
 
 void ask_act(struct sd_event *loop, struct units *units, enum unit_action action, const char *name,
@@ -125,7 +125,7 @@ void ask_act(struct sd_event *loop, struct units *units, enum unit_action action
 	memset(ret, 0, sizeof(*ret));
 	units_act(units, action, name, deadline_in_ms(by_ms), answer_action, ret);
 	assert_int_equal(ret->calls, 0);
-	loop_until_answered(loop, ret, by_ms + 500);
+	loop_until_answered(loop, ret, by_ms + 20000);
 }
 
 void ask_force_stop(struct sd_event *loop, struct units *units, const char *name, int64_t grace_ms,
@@ -134,7 +134,7 @@ void ask_force_stop(struct sd_event *loop, struct units *units, const char *name
 	memset(ret, 0, sizeof(*ret));
 	units_force_stop(units, name, grace_ms, deadline_in_ms(by_ms), answer_action, ret);
 	assert_int_equal(ret->calls, 0);
-	loop_until_answered(loop, ret, by_ms + 500);
+	loop_until_answered(loop, ret, by_ms + 20000);
 }
 
 void ask_kill(struct sd_event *loop, struct units *units, const char *name, bool main_only,
@@ -143,5 +143,5 @@ void ask_kill(struct sd_event *loop, struct units *units, const char *name, bool
 	memset(ret, 0, sizeof(*ret));
 	units_kill(units, name, main_only, signal, deadline_in_ms(by_ms), answer_action, ret);
 	assert_int_equal(ret->calls, 0);
-	loop_until_answered(loop, ret, by_ms + 500);
+	loop_until_answered(loop, ret, by_ms + 20000);
 }

@@ -1,9 +1,11 @@
 #pragma once
-/* Inside the backend "cri": cri.c has the calls, what they share and the containers' slots, images.c those
- * of images. */
+/* Inside the backend "cri": cri.c has the calls and what they share; sandboxes.c, containers.c and images.c
+ * have the slots of each. */
 #include "agent/runtime/cri/arena.h"
 #include "agent/runtime/cri/transport.h"
 #include "agent/runtime/runtime_impl.h"
+
+#include "cri/v1/runtime.pb-c.h"
 
 struct cri {
 	struct runtime rt;
@@ -55,6 +57,7 @@ struct cri_call {
 #define IMAGES(method, ...)        METHOD("ImageService", method, __VA_ARGS__)
 #define TASKS(method, ...)         METHOD("containerd.services.tasks.v1.Tasks", method, __VA_ARGS__)
 
+void cri_call_free(struct cri_call *call);
 /* NULL: no memory, and already told. 'id' (may be NULL) is copied. */
 struct cri_call *cri_call_new(struct runtime *rt, struct runtime_reply to, struct deadline by,
 			      const char *id);
@@ -63,8 +66,56 @@ void cri_ask(struct cri_call *call, const struct cri_method *method, const Proto
 
 /* A reply that says nothing but that it is done. */
 enum delivery cri_deliver_done(struct cri_call *call, const ProtobufCMessage *m, struct arena *a);
+/* 'id' of what was made; none is an error of the runtime's. */
+enum delivery cri_deliver_id(struct cri_call *call, const char *id);
+/* A status reply without one. */
+enum delivery cri_fail_without_status(struct cri_call *call);
+/* Tells that there is no memory for the request, and frees the call. */
+void cri_fail_oom(struct cri_call *call);
+
+/* A list's filter by the pod: how many labels it takes, 0 or 1, in 'item', which borrows. */
+size_t cri_select_pod(const struct runtime_filter *filter, Runtime__V1__KeyValue *item);
+
+/* A StartContainer that was broken off (its caller was killed) may leave a task that containerd's CRI
+ * does not know of: the container then counts as not running and yet cannot be removed. The task is
+ * ended by containerd's own service. True when the call goes on. */
+bool cri_free_task(struct cri_call *call, const struct err *err);
 
 /* Slots of struct runtime_ops. */
+void cri_list_sandboxes(struct runtime *rt, const struct runtime_filter *filter, struct deadline by,
+			runtime_sandboxes_fn *done, void *arg);
+void cri_sandbox_status(struct runtime *rt, const char *id, struct deadline by,
+			runtime_sandboxes_fn *done, void *arg);
+void cri_sandbox_details(struct runtime *rt, const char *id, struct deadline by,
+			 runtime_sandboxes_fn *done, void *arg);
+void cri_run_sandbox(struct runtime *rt, const struct sandbox_request *from, struct deadline by,
+		     runtime_id_fn *done, void *arg);
+void cri_stop_sandbox(struct runtime *rt, const char *id, struct deadline by, runtime_done_fn *done,
+		      void *arg);
+void cri_remove_sandbox(struct runtime *rt, const char *id, struct deadline by,
+			runtime_done_fn *done, void *arg);
+void cri_list_containers(struct runtime *rt, const struct runtime_filter *filter,
+			 struct deadline by, runtime_containers_fn *done, void *arg);
+void cri_container_status(struct runtime *rt, const char *id, struct deadline by,
+			  runtime_containers_fn *done, void *arg);
+void cri_create_container(struct runtime *rt, const char *sandbox_id,
+			  const struct container_request *from,
+			  const struct sandbox_request *sandbox, struct deadline by,
+			  runtime_id_fn *done, void *arg);
+void cri_start_container(struct runtime *rt, const char *id, struct deadline by,
+			 runtime_done_fn *done, void *arg);
+void cri_stop_container(struct runtime *rt, const char *id, int64_t grace_s, struct deadline by,
+			runtime_done_fn *done, void *arg);
+void cri_pause_container(struct runtime *rt, const char *id, struct deadline by,
+			 runtime_done_fn *done, void *arg);
+void cri_unpause_container(struct runtime *rt, const char *id, struct deadline by,
+			   runtime_done_fn *done, void *arg);
+void cri_list_paused(struct runtime *rt, struct deadline by, runtime_containers_fn *done,
+		     void *arg);
+void cri_remove_container(struct runtime *rt, const char *id, struct deadline by,
+			  runtime_done_fn *done, void *arg);
+void cri_open_session(struct runtime *rt, const char *id, const struct runtime_session *session,
+		      struct deadline by, runtime_id_fn *done, void *arg);
 void cri_image_status(struct runtime *rt, const char *image, struct deadline by,
 		      runtime_image_fn *done, void *arg);
 void cri_pull_image(struct runtime *rt, const char *image, struct deadline by,

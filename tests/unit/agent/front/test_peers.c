@@ -47,6 +47,19 @@ static void ten_handshakes_a_second_and_no_more(void **state)
 	assert_int_equal(taken_at(peers, peer, 100000), 10);
 }
 
+/* I15: one who was silent for long enough may bring all his clients at once */
+static void what_was_saved_may_be_spent_at_once(void **state)
+{
+	struct peers *peers = *state;
+	struct peer *peer;
+
+	peers_init(peers, 100, 256);
+	peer = peer_of(peers, "10.0.0.1", 0);
+	assert_int_equal(taken_at(peers, peer, 0), 256);
+	assert_int_equal(taken_at(peers, peer, 1000), 100);
+	assert_int_equal(taken_at(peers, peer, 60000), 256);
+}
+
 static void each_address_counts_for_itself(void **state)
 {
 	struct peers *peers = *state;
@@ -86,7 +99,7 @@ static int setup(void **state)
 {
 	struct peers *peers = malloc(sizeof(*peers));
 
-	peers_init(peers, 10);
+	peers_init(peers, 10, 10);
 	*state = peers;
 	return 0;
 }
@@ -103,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(ten_handshakes_a_second_and_no_more),
+		TEST(what_was_saved_may_be_spent_at_once),
 		TEST(each_address_counts_for_itself),
 		TEST(a_mapped_address_and_a_prefix_are_one_source),
 		TEST(those_with_connections_are_never_forgotten),

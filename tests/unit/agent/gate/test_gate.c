@@ -372,7 +372,7 @@ static void connections_are_limited_in_all_and_by_peer(void **state)
 		close(fds[i]);
 }
 
-static unsigned pipes_of(void *arg)
+static unsigned lag_of(void *arg)
 {
 	return *(const unsigned *)arg;
 }
@@ -381,11 +381,11 @@ static unsigned pipes_of(void *arg)
 static void nobody_is_accepted_while_nng_lags_behind(void **state)
 {
 	struct rig *rig = *state;
-	unsigned pipes = rig->config.max_connections + GATE_PIPES_SLACK + 1;
+	unsigned lag = GATE_LAG_MAX + 1;
 	int fd;
 
-	rig->config.pipes = pipes_of;
-	rig->config.arg = &pipes;
+	rig->config.lag = lag_of;
+	rig->config.arg = &lag;
 	reopen(rig, 5000, 5000);
 	fd = dial(rig);
 	for (int i = 0; i < 20; i++) {
@@ -393,7 +393,7 @@ static void nobody_is_accepted_while_nng_lags_behind(void **state)
 		gate_get_counters(rig->gate, &rig->seen);
 		assert_int_equal(rig->seen.accepted, 0);
 	}
-	pipes--;
+	lag--;
 	while (rig->seen.accepted == 0) {
 		assert_true(sd_event_run(rig->loop, 1000000) > 0);
 		gate_get_counters(rig->gate, &rig->seen);

@@ -307,9 +307,11 @@ static void kubelet_keeps_the_agent_away(void **state)
 	assert_int_equal(podrig_apply(rig, "c1"), ERR_FAILED_PRECONDITION);
 	assert_string_equal(rig->answer.err.reason, "KUBELET_ACTIVE");
 	assert_int_equal(pods_count(rig->pods), 0);
+	assert_string_equal(pods_uid(rig->pods, "default", "web"), "");
 
 	podrig_kubelet(rig, UNIT_STOP);
 	assert_int_equal(podrig_apply(rig, "c1"), ERR_OK);
+	assert_string_equal(pods_uid(rig->pods, "default", "web"), "u1");
 	assert_int_equal(podrig_wait(rig, false, 5000), ERR_OK);
 	podrig_kubelet(rig, UNIT_START);
 	podrig_restart(rig);

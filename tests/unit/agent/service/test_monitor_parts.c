@@ -176,6 +176,43 @@ static void long_messages_are_cut_between_characters(void **state)
 	assert_string_equal(part.message, "a? b");
 }
 
+static bool preload(struct part_health *part, const char *text)
+{
+	char path[] = "/tmp/berth-preload-XXXXXX";
+	int fd = mkstemp(path);
+	bool given;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	given = part_probe_preload(part, path);
+	unlink(path);
+	return given;
+}
+
+/* CN-123 */
+static void archives_that_do_not_fit_fail_and_others_only_lack(void **state)
+{
+	struct part_health part = { 0 };
+
+	(void)state;
+	assert_true(preload(&part, "ok\n\n"));
+	assert_int_equal(part.state, PART_STATE_OK);
+	assert_string_equal(part.message, "");
+	assert_true(preload(&part, "unpacking\narchive 'a' is being unpacked\n"));
+	assert_int_equal(part.state, PART_STATE_DEGRADED);
+	assert_string_equal(part.message, "archive 'a' is being unpacked");
+	assert_true(preload(&part, "degraded\narchive 'a' was not taken in: tar: x\n"));
+	assert_int_equal(part.state, PART_STATE_DEGRADED);
+	assert_true(preload(&part, "full\narchive 'a' does not fit"));
+	assert_int_equal(part.state, PART_STATE_FAILED);
+	assert_string_equal(part.message, "archive 'a' does not fit");
+	assert_true(preload(&part, ""));
+	assert_int_equal(part.state, PART_STATE_DEGRADED);
+	assert_false(part_probe_preload(&part, "/nonexistent"));
+	assert_int_equal(part.state, PART_STATE_ABSENT);
+}
+
 static void this_machine_can_be_probed(void **state)
 {
 	struct part_health part = { 0 };
@@ -206,6 +243,7 @@ int main(void)
 		cmocka_unit_test(clock_that_was_never_set_fails),
 		cmocka_unit_test(late_probe_is_called_hung),
 		cmocka_unit_test(long_messages_are_cut_between_characters),
+		cmocka_unit_test(archives_that_do_not_fit_fail_and_others_only_lack),
 		cmocka_unit_test(this_machine_can_be_probed),
 	};
 

@@ -1,6 +1,7 @@
 /* Real programs, as the agent runs them. */
 #include "agent/streams/child.h"
 #include "shared/base/text.h"
+#include "tests/support/program.h"
 #include "tests/support/streams.h"
 #include "tests/support/units.h"
 
@@ -115,6 +116,24 @@ static void environment_directory_and_user_are_as_asked(void **state)
 		    .argv = SH("id -u; id -g"), .user = "12345:678", .directory = "/" },
 	    &out);
 	assert_string_equal(out.text, "12345\n678\n");
+}
+
+/* CN-114: as a shell of the engine's would; the caller's own word counts more. */
+static void proxies_of_the_node_are_the_commands(void **state)
+{
+	static const char *const env[] = { "no_proxy=mine", NULL };
+	struct st_output out;
+
+	setenv("https_proxy", "http://proxy.example:3128", 1);
+	setenv("no_proxy", "10.0.0.0/8", 1);
+	setenv("FTP_PROXY", "other", 1);
+	run(*state,
+	    (struct child_spec){ .argv = SH("echo $https_proxy $no_proxy $FTP_PROXY"), .env = env },
+	    &out);
+	unsetenv("https_proxy");
+	unsetenv("no_proxy");
+	unsetenv("FTP_PROXY");
+	assert_string_equal(out.text, "http://proxy.example:3128 mine\n");
 }
 
 /* NS-283 */
@@ -269,21 +288,6 @@ static void output_is_drained_a_second_at_most(void **state)
 	assert_in_range(clock_now_ms() - start, 900, 3000);
 }
 
-static bool is_alive(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (fscanf(f, "%*d %*s %c", &state) != 1)
-		state = 0;
-	fclose(f);
-	return state && state != 'Z';
-}
-
 /* NS-283 */
 static void close_ends_the_whole_group(void **state)
 {
@@ -296,9 +300,9 @@ static void close_ends_the_whole_group(void **state)
 	st_read(s, 0, 0, 10000, &answer);
 	st_wait(rig, &answer);
 	assert_int_equal(sscanf(answer.text, "%d %d", &shell, &child), 2);
-	assert_true(is_alive(shell) && is_alive(child));
+	assert_true(process_is_alive(shell) && process_is_alive(child));
 	stream_close(s);
-	st_until(rig, !is_alive(shell) && !is_alive(child));
+	st_until(rig, !process_is_alive(shell) && !process_is_alive(child));
 }
 
 static void signal_reaches_the_group(void **state)
@@ -442,6 +446,7 @@ int main(void)
 		TEST(signal_that_ended_it_is_told),
 		TEST(what_is_not_there_is_not_found),
 		TEST(environment_directory_and_user_are_as_asked),
+		TEST(proxies_of_the_node_are_the_commands),
 		TEST(nothing_of_the_agent_leaks),
 		TEST(without_input_it_reads_nothing),
 		TEST(input_goes_through_to_its_end),

@@ -1,6 +1,5 @@
 /* Connections as sessions, to servers of the test's own, here and in a network of their own. */
 #include "agent/streams/forward.h"
-#include "agent/streams/netns.h"
 #include "tests/support/streams.h"
 
 #include <arpa/inet.h>
@@ -196,7 +195,8 @@ static void a_server_in_another_network_is_reached(void **state)
 	assert_true(readlink("/proc/self/ns/net", before, sizeof(before) - 1) > 0);
 	target.pid = (uint32_t)pid;
 	open_target(rig, &target, &opened);
-	assert_non_null(opened.stream);
+	if (!opened.stream)
+		fail_msg("%s", opened.err.msg);
 	st_read_all(rig, opened.stream, 0, &output);
 	assert_string_equal(output.text, "elsewhere");
 	stream_close(opened.stream);
@@ -207,17 +207,32 @@ static void a_server_in_another_network_is_reached(void **state)
 
 static void a_process_that_is_gone_is_not_found(void **state)
 {
+	struct forward_target target = { .port = 1 };
+	struct opened opened;
 	pid_t pid = fork();
-	struct err err;
-	int fd = -1;
 
-	(void)state;
 	if (pid == 0)
 		_exit(0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	assert_int_equal(netns_socket((uint32_t)pid, AF_INET, &fd, &err), -1);
-	assert_int_equal(err.code, ERR_NOT_FOUND);
-	assert_int_equal(fd, -1);
+	target.pid = (uint32_t)pid;
+	open_target(*state, &target, &opened);
+	assert_null(opened.stream);
+	assert_int_equal(opened.err.code, ERR_NOT_FOUND);
+	assert_int_equal(streams_count(((struct st_rig *)*state)->streams), 0);
+}
+
+/* The one who was sent for the socket goes with the session. */
+static void a_session_closed_while_it_is_sent_for_leaves_no_child(void **state)
+{
+	struct forward_target target = { .port = 1, .pid = (uint32_t)getpid() };
+	struct st_rig *rig = *state;
+	struct opened opened = { 0 };
+
+	forward_stream_open(rig->streams, &target, ROLE_ADMIN, deadline_in_ms(0), on_open, &opened);
+	st_until(rig, opened.count > 0);
+	assert_null(opened.stream);
+	assert_int_equal(streams_count(rig->streams), 0);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, st_setup, st_teardown)
@@ -231,6 +246,7 @@ int main(void)
 		TEST(a_connection_that_is_reset_says_so),
 		TEST(a_server_in_another_network_is_reached),
 		TEST(a_process_that_is_gone_is_not_found),
+		TEST(a_session_closed_while_it_is_sent_for_leaves_no_child),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

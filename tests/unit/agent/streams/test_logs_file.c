@@ -251,6 +251,44 @@ static void newest_run_is_read_and_the_one_before_on_request(void **state)
 
 /* --- which -------------------------------------------------------------------------------------------- */
 
+/* A directory of another pod called "web", which was changed when it is said. */
+static void add_pod(const struct rig *rig, const char *uid, const char *text, time_t changed)
+{
+	const struct timespec times[2] = { { changed, 0 }, { changed, 0 } };
+	char dir[200], path[256];
+	FILE *file;
+
+	snprintf(dir, sizeof(dir), "%s/default_web_%s", rig->root, uid);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(path, sizeof(path), "%s/app", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/app/0.log", dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fprintf(file, "%s\n", text);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(utimensat(AT_FDCWD, dir, times, 0), 0);
+}
+
+/* I11: the uid decides, and where nobody knows it the time does, and then again the uid. */
+static void of_several_pods_of_a_name_the_uid_decides(void **state)
+{
+	struct rig *rig = *state;
+	struct container_logs_spec spec = spec_of(rig);
+
+	add_pod(rig, "cccc", "now", 2000000000);
+	add_pod(rig, "aaaa", "gone", 2000000000);
+	add_pod(rig, "bbbb", "gone too", 2000000000);
+	add_pod(rig, "dddd", "long ago", -5);
+	assert_text(rig, &spec, "now\n");
+	spec.uid = "aaaa";
+	assert_text(rig, &spec, "gone\n");
+	spec.uid = "dddd";
+	assert_text(rig, &spec, "long ago\n");
+	spec.uid = "eeee";
+	assert_text(rig, &spec, "now\n");
+}
+
 static void several_containers_want_a_name(void **state)
 {
 	struct rig *rig = *state;
@@ -262,7 +300,7 @@ static void several_containers_want_a_name(void **state)
 	append(rig, "0.log", "app\n");
 	snprintf(path, sizeof(path), "%s/" POD "/side", rig->root);
 	assert_int_equal(mkdir(path, 0755), 0);
-	assert_refused(rig, &spec, ERR_FAILED_PRECONDITION, "CONTAINER_NOT_NAMED");
+	assert_refused(rig, &spec, ERR_INVALID_ARGUMENT, "CONTAINER_REQUIRED");
 	container_logs_open(rig->st->streams, rig->st->loop, &spec, ROLE_READ, &s, &err);
 	assert_string_equal(err.msg, "the pod has several containers: app, side");
 	spec.container = "app";
@@ -639,6 +677,7 @@ int main(void)
 		test(tail_goes_back_over_rotations),
 		test(since_begins_at_the_first_line_of_that_time),
 		test(newest_run_is_read_and_the_one_before_on_request),
+		test(of_several_pods_of_a_name_the_uid_decides),
 		test(several_containers_want_a_name),
 		test(names_that_lead_elsewhere_are_refused),
 		test(links_are_not_followed),

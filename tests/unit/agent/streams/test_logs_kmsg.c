@@ -44,6 +44,8 @@ static void facility_and_priority_are_named(void **state)
 	assert_non_null(strstr(line, " unknown: debug: x\n"));
 	assert_int_equal(kmsg_format("no record", 9, 0, line, &ns), 0);
 	assert_int_equal(kmsg_format("a,b;c", 5, 0, line, &ns), 0);
+	assert_int_equal(kmsg_format("6,1,9223372036854776,-;late", 27, 0, line, &ns), 0);
+	assert_int_equal(kmsg_format("6,1,9223372036854775,-;late", 27, INT64_MAX, line, &ns), 0);
 }
 
 static size_t count_lines(const char *text)

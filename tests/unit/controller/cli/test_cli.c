@@ -202,6 +202,8 @@ static void node_can_be_added(void **state)
 	create("dev", "0");
 	cli_expect(0, "node/extra created\n", "", "create", "node", "extra", "--name", "dev", NULL);
 	cli_expect(0, "\"role\": \"worker\"", "", "get", "nodes", "extra", "-o", "json", NULL);
+	cli_expect(4, "", "'berth delete node' removes it", "create", "node", "extra", "--name",
+		   "dev", NULL);
 	cli_expect(3, "", "no cluster 'none'", "create", "node", "x", "--name", "none", NULL);
 }
 
@@ -260,6 +262,16 @@ static void wrong_input_is_refused_before_anything_is_touched(void **state)
 		   "boss", NULL);
 	cli_expect(2, "", "did you mean '--provider podman'?", "get", "nodes", "--provider",
 		   "podmann", NULL);
+	cli_expect(2, "", "no provider 'nope'; there are podman, docker and fake\n", "get", "nodes",
+		   "--provider", "nope", NULL);
+	cli_expect(2, "", "'x' is not a number from -1 on\n", "logs", "n", "--tail", "x", NULL);
+	cli_expect(2, "", "'80:http' is no LOCAL:REMOTE", "port-forward", "n", "80", "80:http",
+		   NULL);
+	cli_expect(3, "", "berth: copy '/nowhere/x': No such file or directory\n", "cp",
+		   "/nowhere/x", "n:/x", NULL);
+	cli_expect(2, "", "is no image archive", "load", "archive", pod, "-N", "x", NULL);
+	cli_expect(2, "", "node 'berth-control-plane' wants host port 8080 twice", "create",
+		   "cluster", "--dry-run", "-p", "8080:80", "-p", "8080:81", NULL);
 	cli_expect(2, "", "pod.yaml:4:3", "apply", "-f", pod, "-N", "x", NULL);
 	cli_expect(2, "", "stands in two", "apply", "-f", twin, "-f", twin, "-N", "x", NULL);
 	cli_expect(2, "", "says namespace 'a'", "apply", "-f", twin, "-n", "b", "-N", "x", NULL);
@@ -298,6 +310,8 @@ static void missing_names_are_not_found(void **state)
 	create("dev", "0");
 	cli_expect(3, "", "did you mean 'dev-control-plane'?", "start", "node", "dev-control-plain",
 		   "--name", "dev", NULL);
+	cli_expect(3, "", "did you mean 'control-plane'?", "get", "units", "-N", "contorl-plane",
+		   "--name", "dev", NULL);
 	cli_expect(3, "", "no node 'x' in cluster 'dev'", "get", "units", "-N", "x", "--name",
 		   "dev", NULL);
 	/* remembered, but of another cluster than the one that was named */
@@ -310,6 +324,8 @@ static void stopped_node_is_told_from_a_silent_one(void **state)
 	(void)state;
 	create("dev", "1");
 	cli_expect(6, "", "not answer", "get", "units", "-N", "worker", "--name", "dev", NULL);
+	cli_expect(6, "", "'berth restart node dev-worker --name dev' starts both anew", "get",
+		   "units", "-N", "worker", "--name", "dev", NULL);
 	cli_expect(0, "", "", "stop", "node", "dev-worker", NULL);
 	cli_expect(6, "", "'berth start node dev-worker --name dev' starts it", "get", "units",
 		   "-N", "worker", "--name", "dev", NULL);

@@ -67,6 +67,28 @@ static void runtimes_with_known_holes_are_told(void **state)
 	}
 }
 
+/* Each release has holes of its own: 1.8.1 reads exec's user right. */
+static void holes_of_crun_are_those_of_its_release(void **state)
+{
+	static const struct {
+		const char *line;
+		bool user, device; /* CVE-2026-30892, CVE-2026-47766 */
+	} cases[] = {
+		{ "crun version 1.8.1", false, true },  { "crun version 1.18.2", false, true },
+		{ "crun version 1.19", true, true },    { "crun version 1.26", true, true },
+		{ "crun version 1.27.1", false, true }, { "crun version 1.28", false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct doctor_check check = { .id = cases[i].line };
+
+		judge_runtime_version(cases[i].line, &check);
+		assert_int_equal(strstr(check.message, "30892") != NULL, cases[i].user);
+		assert_int_equal(strstr(check.message, "47766") != NULL, cases[i].device);
+	}
+}
+
 static void scores_clocks_and_swap_are_judged(void **state)
 {
 	struct doctor_check check = { .id = "x" };
@@ -130,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(engines_that_are_too_old_are_told),
 		cmocka_unit_test(runtimes_with_known_holes_are_told),
+		cmocka_unit_test(holes_of_crun_are_those_of_its_release),
 		cmocka_unit_test(scores_clocks_and_swap_are_judged),
 		cmocka_unit_test(ports_and_firewalls_are_judged),
 		cmocka_unit_test(where_the_engine_runs_is_judged),

@@ -200,6 +200,22 @@ static void remote_engine_is_named_when_it_publishes_everywhere(void **state)
 	assert_int_equal(rig->warnings.count, 0);
 }
 
+/* CN-122: it cannot see this host's files. */
+static void remote_engine_cannot_preload(void **state)
+{
+	struct rig *rig = *state;
+	struct mount_config *mount = node_config_add_mount(&rig->config->nodes[0]);
+	struct err err;
+
+	assert_non_null(mount);
+	assert_int_equal(node_set(&mount->host_path, "/here/a.tar", &err), 0);
+	assert_int_equal(node_set(&mount->container_path, PRELOAD_DIR "/01-a.tar", &err), 0);
+	assert_fine(rig, "docker");
+	rig->info.remote = true;
+	snprintf(rig->info.host, sizeof(rig->info.host), "far.example");
+	assert_refused(rig, "docker", "PRELOAD_REMOTE", "'/here/a.tar' cannot be preloaded");
+}
+
 int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -209,6 +225,7 @@ int main(void)
 		RIGGED(limits_that_cannot_hold_are_told_once),
 		RIGGED(more_than_the_host_has_is_refused),
 		RIGGED(engines_that_cannot_serve_are_refused),
+		RIGGED(remote_engine_cannot_preload),
 		RIGGED(remote_engine_is_named_when_it_publishes_everywhere),
 	};
 

@@ -1,5 +1,6 @@
 /* From a config to a cluster, against a podman program that answers what each test tells it to. */
 #include "controller/cluster/cluster.h"
+#include "controller/cluster/store.h"
 #include "tests/support/control.h"
 
 #include <setjmp.h>
@@ -442,7 +443,7 @@ static void ports_of_ours_are_chosen_again_once(void **state)
 }
 
 /* CN-101 */
-static void mount_source_is_made_when_asked_for(void **state)
+static void mount_source_must_exist_or_is_made_when_asked_for(void **state)
 {
 	struct rig *rig = *state;
 	cleanup_with(plan) struct plan plan = { 0 };
@@ -452,15 +453,99 @@ static void mount_source_is_made_when_asked_for(void **state)
 
 	assert_int_equal(node_set(&mount->host_path, path, &err), 0);
 	assert_int_equal(node_set(&mount->container_path, "/data", &err), 0);
-	assert_int_equal(cluster_spec_check("c", NULL, rig->config, NULL, &err), -1);
+	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_string_equal(err.reason, "MOUNT_SOURCE_NOT_FOUND");
+	assert_int_equal(count(rig, "network | create | "), 0);
 	mount->create = true;
-	assert_int_equal(cluster_spec_check("c", NULL, rig->config, NULL, &err), 0);
 	assert_int_equal(cluster_prepare_create(&rig->ctx, rig->config, &rig->options, &plan, &err),
 			 0);
 	assert_false(control_exists(rig->dir, "new"));
 	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), 0);
 	assert_true(control_exists(rig->dir, "new/place"));
+}
+
+/* From here on the engine is a service on another machine. */
+static void move_away(struct rig *rig)
+{
+	struct err err;
+
+	provider_close(rig->podman);
+	setenv("CONTAINER_HOST", "tcp://far.example:1", 1);
+	assert_int_equal(provider_open("podman", &control_hybrid_host, &rig->podman, &err), 0);
+	unsetenv("CONTAINER_HOST");
+	rig->ctx.provider = rig->podman;
+	control_write(
+		rig->dir, "info.out",
+		"{\"host\":{\"cgroupVersion\":\"v2\",\"os\":\"linux\",\"serviceIsRemote\":true},"
+		"\"version\":{\"Version\":\"4.3.1\"}}");
+	control_write(rig->dir, "system.out",
+		      "[{\"Name\":\"b\",\"URI\":\"tcp://far.example:1\",\"Default\":true}]");
+}
+
+/* CN-091 CN-094 CN-101: what this host has or lacks, a directory or a free port, says nothing of another. */
+static void another_machine_is_not_judged_by_this_one(void **state)
+{
+	struct rig *rig = *state;
+	struct mount_config *mount = node_config_add_mount(&rig->config->nodes[0]);
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_ANY) };
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	cleanup_free char *publish = NULL, *record = NULL;
+	struct err err;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	add_port(rig, ntohs(address.sin_port));
+	add_port(rig, 0);
+	assert_int_equal(node_set(&mount->host_path, "/no/such/place", &err), 0);
+	assert_int_equal(node_set(&mount->container_path, "/data", &err), 0);
+	mount->create = true;
+	move_away(rig);
+	if (cluster_create(&rig->ctx, rig->config, &rig->options, &err) < 0)
+		fail_msg("%s", err.msg);
+	publish = text_format(" | --publish=0.0.0.0:%d:80/tcp | ", ntohs(address.sin_port));
+	assert_int_equal(count(rig, publish), 1);
+	assert_int_equal(count(rig, " | --publish=0.0.0.0::80/tcp"), 1);
+	assert_int_equal(count(rig, " | --volume=/no/such/place:/data"), 1);
+	assert_int_equal(access("/no/such/place", F_OK), -1);
+	assert_noted(rig, "warning: the engine runs on 'far.example'", 1);
+	assert_int_equal(count(rig, "/run/berth"), 0);
+	assert_int_equal(count(rig, "run-dir"), 0);
+	record = control_read(rig->state, "nodes/c-control-plane.json");
+	assert_non_null(strstr(record, "\"runDir\":\"\""));
+	assert_false(control_exists(rig->state, "nodes/c-control-plane"));
+	close(fd);
+}
+
+static void agents_of_another_machine_are_not_published(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+
+	rig->options.agent_tls = true;
+	move_away(rig);
+	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), -1);
+	assert_string_equal(err.reason, "TLS_NOT_REMOTE");
+	assert_int_equal(count(rig, "network | create | "), 0);
+}
+
+/* Both would have one directory, with the one socket in it. */
+static void name_of_another_engines_node_is_taken(void **state)
+{
+	struct rig *rig = *state;
+	cleanup_free char *run_dir = text_format("%s/nodes/c-control-plane", rig->state);
+	cleanup_with(node) struct node *node =
+		node_new("c-control-plane", "c", NODE_CONTROL_PLANE, "docker", run_dir);
+	struct err err;
+
+	assert_int_equal(store_node_save(rig->state, node, &err), 0);
+	assert_int_equal(cluster_create(&rig->ctx, rig->config, &rig->options, &err), -1);
+	assert_string_equal(err.reason, "NAME_IN_USE");
+	assert_non_null(strstr(err.advice, "'berth delete cluster --name c --provider docker'"));
+	assert_true(control_exists(rig->state, "nodes/c-control-plane.json"));
 }
 
 int main(void)
@@ -484,7 +569,10 @@ int main(void)
 		RIGGED(port_in_use_makes_nothing),
 		RIGGED(ports_are_let_go_just_before_their_node_is_made),
 		RIGGED(ports_of_ours_are_chosen_again_once),
-		RIGGED(mount_source_is_made_when_asked_for),
+		RIGGED(mount_source_must_exist_or_is_made_when_asked_for),
+		RIGGED(another_machine_is_not_judged_by_this_one),
+		RIGGED(agents_of_another_machine_are_not_published),
+		RIGGED(name_of_another_engines_node_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

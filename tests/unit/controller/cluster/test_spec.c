@@ -43,6 +43,13 @@ static void add_mount(struct node_config *node, const char *host, const char *co
 				       .container_path = strdup(container) };
 }
 
+static void plain_set(char **field, const char *text)
+{
+	free(*field);
+	*field = strdup(text);
+	assert_non_null(*field);
+}
+
 static int check(struct cluster_config *config, struct err *err)
 {
 	return cluster_spec_check("c", NULL, config, NULL, err);
@@ -214,7 +221,7 @@ static void mounts_over_the_nodes_own_places_are_refused(void **state)
 }
 
 /* CN-101 */
-static void relative_sources_become_absolute_and_must_exist(void **state)
+static void relative_sources_become_absolute(void **state)
 {
 	cleanup_with(cluster_config) struct cluster_config *config = config_of(1, 0);
 	char here[4096], expected[8192];
@@ -226,10 +233,31 @@ static void relative_sources_become_absolute_and_must_exist(void **state)
 	add_mount(&config->nodes[0], "tests", "/data");
 	assert_int_equal(check(config, &err), 0);
 	assert_string_equal(config->nodes[0].mounts[0].host_path, expected);
-	add_mount(&config->nodes[0], "/no/such/place", "/more");
+}
+
+/* CN-122: it is there, it can be read, and it is a file; and the node cannot change it. */
+static void archives_to_preload_are_looked_at_first(void **state)
+{
+	cleanup_with(cluster_config) struct cluster_config *config = config_of(1, 0);
+	struct node_config *node = &config->nodes[0];
+	struct err err;
+
+	(void)state;
+	add_mount(node, "/proc/self/maps", PRELOAD_DIR "/one");
+	add_mount(node, "tests", PRELOAD_DIR);
+	assert_int_equal(check(config, &err), 0);
+	assert_true(node->mounts[0].readonly);
+	add_mount(node, "tests", PRELOAD_DIR "/two");
+	assert_int_equal(check(config, &err), -1);
+	assert_string_equal(err.reason, "PRELOAD_INVALID");
+	plain_set(&node->mounts[2].host_path, "/no/such/archive");
 	assert_int_equal(check(config, &err), -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
-	assert_string_equal(err.reason, "MOUNT_SOURCE_NOT_FOUND");
+	assert_string_equal(err.reason, "PRELOAD_NOT_FOUND");
+	assert_non_null(strstr(err.msg, "/no/such/archive"));
+	plain_set(&node->mounts[2].host_path, "/a:b");
+	assert_int_equal(check(config, &err), -1);
+	assert_string_equal(err.reason, "MOUNT_INVALID");
 }
 
 static void impossible_clusters_are_refused(void **state)
@@ -397,7 +425,8 @@ int main(void)
 		cmocka_unit_test(ports_out_of_range_are_refused),
 		cmocka_unit_test(open_ports_are_warned_of_and_addresses_checked),
 		cmocka_unit_test(mounts_over_the_nodes_own_places_are_refused),
-		cmocka_unit_test(relative_sources_become_absolute_and_must_exist),
+		cmocka_unit_test(archives_to_preload_are_looked_at_first),
+		cmocka_unit_test(relative_sources_become_absolute),
 		cmocka_unit_test(impossible_clusters_are_refused),
 		cmocka_unit_test(control_planes_need_some_resources),
 		cmocka_unit_test(subnets_and_addresses_of_the_users_choice_are_checked),

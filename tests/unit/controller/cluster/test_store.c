@@ -156,12 +156,63 @@ static void cluster_delete_takes_only_its_own(void **state)
 	save(dir, "c-a", "c");
 	save(dir, "c-b", "c");
 	save(dir, "d-a", "d");
-	assert_int_equal(store_cluster_delete(dir, "c", &err), 0);
+	assert_int_equal(store_cluster_delete(dir, "c", "podman", &err), 0);
 	assert_false(control_exists(dir, "nodes/c-a"));
 	assert_false(control_exists(dir, "nodes/c-b.json"));
 	assert_true(control_exists(dir, "nodes/d-a"));
 	assert_true(control_exists(dir, "nodes/d-a.json"));
-	assert_int_equal(store_cluster_delete("/no/such/state", "c", &err), 0);
+	assert_int_equal(store_cluster_delete("/no/such/state", "c", "podman", &err), 0);
+}
+
+/* What somebody copied or wrote there is no node of ours, and does not keep the rest. */
+static void cluster_delete_leaves_what_is_no_record(void **state)
+{
+	const char *dir = *state;
+	struct err err;
+	char *copy;
+
+	save(dir, "c-a", "c");
+	save(dir, "other", "d");
+	copy = control_read(dir, "nodes/c-a.json");
+	control_write(dir, "nodes/c-a (copy).json", copy);
+	control_write(dir, "nodes/other.json", copy);
+	control_write(dir, "nodes/.json", copy);
+	free(copy);
+	assert_int_equal(store_cluster_delete(dir, "c", "docker", &err), 0);
+	assert_true(control_exists(dir, "nodes/c-a.json"));
+	assert_int_equal(store_cluster_delete(dir, "c", "podman", &err), 0);
+	assert_false(control_exists(dir, "nodes/c-a.json"));
+	assert_true(control_exists(dir, "nodes/c-a (copy).json"));
+	assert_true(control_exists(dir, "nodes/other"));
+}
+
+/* D7: a node on another machine has no directory here, which is not the same as not saying so. */
+static void node_without_a_directory_is_remembered(void **state)
+{
+	const char *dir = *state;
+	cleanup_with(node) struct node *node = node_new("c-a", "c", NODE_WORKER, "docker", "");
+	struct node *loaded;
+	struct err err;
+
+	assert_int_equal(store_node_save(dir, node, &err), 0);
+	assert_int_equal(store_node_load(dir, "c-a", &loaded, &err), 0);
+	assert_string_equal(loaded->run_dir, "");
+	node_free(loaded);
+	control_write(dir, "nodes/c-a.json",
+		      "{\"name\":\"c-a\",\"cluster\":\"c\",\"role\":\"worker\"}");
+	assert_int_equal(store_node_load(dir, "c-a", &loaded, &err), -1);
+}
+
+static void each_machine_has_a_directory_of_its_own(void **state)
+{
+	cleanup_free char *here = store_engine_dir("/s", "");
+	cleanup_free char *far = store_engine_dir("/s", "tcp://10.0.0.2:2375");
+	cleanup_free char *odd = store_engine_dir("/s", "ssh://u@h/../..");
+
+	(void)state;
+	assert_string_equal(here, "/s");
+	assert_string_equal(far, "/s/engines/tcp%3a%2f%2f10.0.0.2%3a2375");
+	assert_string_equal(odd, "/s/engines/ssh%3a%2f%2fu%40h%2f..%2f..");
 }
 
 /* F29: the lock ends with its holder, however it ends, and leaves no file behind. */
@@ -224,6 +275,9 @@ int main(void)
 		RIGGED(names_do_not_leave_the_directory),
 		RIGGED(delete_removes_sockets_too_and_absent_is_success),
 		RIGGED(cluster_delete_takes_only_its_own),
+		RIGGED(cluster_delete_leaves_what_is_no_record),
+		RIGGED(node_without_a_directory_is_remembered),
+		cmocka_unit_test(each_machine_has_a_directory_of_its_own),
 		RIGGED(lock_is_for_one_and_ends_with_its_process),
 		cmocka_unit_test(state_directory_follows_the_option_then_the_environment),
 	};

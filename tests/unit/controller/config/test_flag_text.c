@@ -210,12 +210,30 @@ static void last_pair_of_a_key_wins(void **state)
 	kv_release(&list);
 }
 
+/* CN-122: by number, so that two of one name have room, and with a name that engines can read. */
+static void archives_become_mounts_in_their_order(void **state)
+{
+	struct err err;
+
+	(void)state;
+	assert_int_equal(flag_mount_parse("/a:/preloaded", node, &err), 0);
+	assert_int_equal(flag_preload_parse("/x/images.tar.lz4", node, &err), 0);
+	assert_int_equal(flag_preload_parse("my images,1:2.tar", node, &err), 0);
+	assert_int_equal(node->mount_count, 3);
+	assert_string_equal(node->mounts[1].host_path, "/x/images.tar.lz4");
+	assert_string_equal(node->mounts[1].container_path, PRELOAD_DIR "/01-images.tar.lz4");
+	assert_true(node->mounts[1].readonly);
+	assert_string_equal(node->mounts[2].host_path, "my images,1:2.tar");
+	assert_string_equal(node->mounts[2].container_path, PRELOAD_DIR "/02-my_images_1_2.tar");
+}
+
 int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		RIGGED(ports_are_written_as_in_docker),
 		RIGGED(ports_that_make_no_sense_are_refused),
+		RIGGED(archives_become_mounts_in_their_order),
 		RIGGED(mounts_are_written_as_in_docker),
 		RIGGED(mounts_that_make_no_sense_are_refused),
 		RIGGED(sizes_have_units),

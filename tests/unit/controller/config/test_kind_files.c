@@ -174,11 +174,11 @@ static const struct {
 	{ HEAD "nodes:\n- extraPortMappings:\n"
 	       "  - {containerPort: 80, hostPort: 80, listenAddress: 127.0.0.1}\n"
 	       "  - {containerPort: 81, hostPort: 80, listenAddress: 127.0.0.1}\n",
-	  "both want host port 80" },
+	  "wants host port 80 twice" },
 	{ HEAD "nodes:\n- extraPortMappings:\n"
 	       "  - {containerPort: 80, hostPort: 80, listenAddress: 127.0.0.1}\n"
 	       "  - {containerPort: 81, hostPort: 80, listenAddress: \"::\"}\n",
-	  "both want host port 80" },
+	  "wants host port 80 twice" },
 	{ HEAD "containerdConfigPatches:\n  a: b\n", "must be a list" },
 	{ HEAD "kubeadmConfigPatchesJSON6902:\n- {group: a, name: x}\n", "unknown field 'name'" },
 	{ HEAD "featureGates:\n  A: maybe\n", "featureGates.A must be true or false" },

@@ -220,17 +220,6 @@ static void agents_port_is_published_on_loopback_when_asked_for(void **state)
 		     " | --publish=127.0.0.1:17443:7443/tcp | ");
 }
 
-static void preload_archive_is_mounted_read_only(void **state)
-{
-	struct node_spec spec = worker();
-
-	(void)state;
-	assert_no_words(&whole_engine, &spec, OCI_PRELOAD_PATH);
-	spec.preload = "/a/images.tar";
-	assert_words(&whole_engine, &spec, " | --volume=/a/images.tar:" OCI_PRELOAD_PATH ":ro | ",
-		     " | --volume=/a/images.tar:" OCI_PRELOAD_PATH ":ro | ");
-}
-
 /* CN-034: by driver or by file system; a rootless docker cannot have it. */
 static void device_mapper_is_there_where_kubelet_looks(void **state)
 {
@@ -337,16 +326,57 @@ static void remote_engine_gets_nothing_of_this_host(void **state)
 	(void)state;
 	info.remote = info.service = true;
 	put(info.host, sizeof(info.host), "build.example");
+	spec.run_dir = "";
 	for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
 		char *all = words(engines[i], &bare, &info, &spec);
 
 		assert_null(strstr(all, "/run/berth"));
+		assert_null(strstr(all, "run-dir"));
 		assert_null(strstr(all, "--ulimit"));
 		assert_null(strstr(all, "--runtime"));
 		assert_null(strstr(all, "--cgroup-manager"));
 		assert_non_null(strstr(all, "--volume=/lib/modules:/lib/modules:ro"));
 		free(all);
 	}
+}
+
+/* CN-260: a balancer is not privileged where its systemd can do without: it mounts, and has cgroups to write. */
+static void balancer_has_few_rights(void **state)
+{
+	static const struct {
+		const char *engine, *cgroup, *words;
+	} rows[] = {
+		{ "podman", "v1",
+		  " | --cap-add=SYS_ADMIN | --cgroupns=private | --tmpfs=/sys/fs/cgroup | " },
+		{ "podman", "v2",
+		  " | --cap-add=SYS_ADMIN | --cgroupns=private | "
+		  "--security-opt=unmask=/sys/fs/cgroup | " },
+		{ "docker", "v1",
+		  " | --cap-add=SYS_ADMIN | --cgroupns=private | --tmpfs=/sys/fs/cgroup | " },
+		/* docker before 28 gives writable ones of v2 to the privileged alone. */
+		{ "docker", "v2", " | --privileged | " },
+	};
+	struct engine_info info = whole_engine;
+	struct node_spec spec = worker();
+	char *all;
+
+	(void)state;
+	spec.role = NODE_LOAD_BALANCER;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool few = strstr(rows[i].words, "SYS_ADMIN") != NULL;
+
+		put(info.cgroup, sizeof(info.cgroup), rows[i].cgroup);
+		all = words(rows[i].engine, &control_plain_host, &info, &spec);
+		assert_non_null(strstr(all, rows[i].words));
+		assert_int_equal(strstr(all, "--privileged") == NULL, few);
+		assert_int_equal(strstr(all, "seccomp=unconfined") == NULL, few);
+		assert_null(strstr(all, "/lib/modules"));
+		free(all);
+	}
+	info.rootless = true;
+	all = words("podman", &control_plain_host, &info, &spec);
+	assert_non_null(strstr(all, " | --privileged | "));
+	free(all);
 }
 
 /* CN-005: podman takes one of both; a tag is not a registry's port. */
@@ -398,13 +428,13 @@ int main(void)
 		cmocka_unit_test(ipv6_brings_its_sysctls),
 		cmocka_unit_test(search_domains_are_given_stripped_or_left),
 		cmocka_unit_test(agents_port_is_published_on_loopback_when_asked_for),
-		cmocka_unit_test(preload_archive_is_mounted_read_only),
 		cmocka_unit_test(device_mapper_is_there_where_kubelet_looks),
 		cmocka_unit_test(rootless_docker_has_no_device_mapper),
 		cmocka_unit_test(rootless_engines_get_fuse),
 		cmocka_unit_test(nixos_keeps_its_modules_elsewhere),
 		cmocka_unit_test(remapped_users_are_mapped_back),
 		cmocka_unit_test(remote_engine_gets_nothing_of_this_host),
+		cmocka_unit_test(balancer_has_few_rights),
 		cmocka_unit_test(podman_gets_a_digest_without_the_tag),
 		cmocka_unit_test(unknown_kind_of_gpu_is_refused),
 	};

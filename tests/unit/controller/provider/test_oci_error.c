@@ -123,6 +123,39 @@ static const struct {
 	  "init: error setting rlimits for ready process: error setting rlimit type 7: operation "
 	  "not permitted: unknown" HELP,
 	  ERR_PERMISSION_DENIED, "LIMIT_TOO_HIGH" },
+	{ "Error response from daemon: manifest for alpine:nope not found: manifest unknown: "
+	  "manifest "
+	  "unknown\n",
+	  ERR_NOT_FOUND, "IMAGE_NOT_FOUND" },
+	{ "Error response from daemon: pull access denied for nope, repository does not exist or "
+	  "may "
+	  "require 'docker login': denied: requested access to the resource is denied\n",
+	  ERR_PERMISSION_DENIED, "REGISTRY_DENIED" },
+	{ "Error: initializing source docker://docker.io/library/nope:latest: reading manifest "
+	  "latest "
+	  "in docker.io/library/nope: errors:\ndenied: requested access to the resource is denied\n"
+	  "unauthorized: authentication required\n",
+	  ERR_PERMISSION_DENIED, "REGISTRY_DENIED" },
+	{ "Error: short-name \"nope\" did not resolve to an alias and no unqualified-search "
+	  "registries "
+	  "are defined in \"/etc/containers/registries.conf\"\n",
+	  ERR_NOT_FOUND, "IMAGE_NOT_FOUND" },
+	{ "Error: initializing source docker://quay.io/x/y:1: pinging container registry quay.io: "
+	  "Get "
+	  "\"https://quay.io/v2/\": dial tcp: lookup quay.io: no such host\n",
+	  ERR_UNAVAILABLE, "REGISTRY_UNREACHABLE" },
+	{ "Error: initializing source docker://localhost:5999/x:1: pinging container registry "
+	  "localhost:5999: Get \"https://localhost:5999/v2/\": dial tcp 127.0.0.1:5999: connect: "
+	  "connection refused\n",
+	  ERR_UNAVAILABLE, "REGISTRY_UNREACHABLE" },
+	{ "Error response from daemon: Get \"https://registry-1.docker.io/v2/\": net/http: request "
+	  "canceled while waiting for connection (Client.Timeout exceeded while awaiting "
+	  "headers)\n",
+	  ERR_UNAVAILABLE, "REGISTRY_UNREACHABLE" },
+	{ "Error response from daemon: received unexpected HTTP status: 503 Service Unavailable\n",
+	  ERR_UNAVAILABLE, "REGISTRY_UNREACHABLE" },
+	{ "Error response from daemon: toomanyrequests: You have reached your pull rate limit.\n",
+	  ERR_RESOURCE_EXHAUSTED, "REGISTRY_LIMIT" },
 };
 
 /* CN-057 CN-098 CN-102 CN-221 CN-240 CN-241 CN-242 */

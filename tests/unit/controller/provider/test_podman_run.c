@@ -87,6 +87,15 @@ static void answer(struct rig *rig, const char *call, const char *errs, const ch
 	control_write(rig->dir, rc_name, rc);
 }
 
+static int count_words(const char *log, const char *words)
+{
+	int found = 0;
+
+	for (; (log = strstr(log, words)); log++)
+		found++;
+	return found;
+}
+
 /* CN-240 CN-241 CN-098 CN-057: what the engine says, and what a person is told. */
 static void complaints_become_reasons_and_advice(void **state)
 {
@@ -228,6 +237,82 @@ static void absent_image_is_not_found_with_advice(void **state)
 	assert_non_null(strstr(err.advice, "build node-image"));
 }
 
+static const struct step *pull(struct rig *rig)
+{
+	struct err err;
+
+	assert_int_equal(provider_plan_pull(rig->podman, "quay.io/x/y:1", &rig->plan, &err), 0);
+	return plan_last(&rig->plan);
+}
+
+static void assert_pulls(struct rig *rig, const char *calls)
+{
+	cleanup_free char *counted = control_read(rig->dir, "pull.calls");
+
+	assert_string_equal(counted, calls);
+}
+
+static const char silent_registry[] =
+	"Error: initializing source docker://quay.io/x/y:1: pinging container registry quay.io: "
+	"Get "
+	"\"https://quay.io/v2/\": dial tcp: lookup quay.io: no such host";
+
+/* CN-130: after one second, then after two. */
+static void registry_that_does_not_answer_is_asked_again(void **state)
+{
+	const int64_t begun = clock_now_ms();
+	struct rig *rig = *state;
+	const struct step *step = pull(rig);
+	cleanup_free char *log = NULL;
+	struct err err;
+
+	answer(rig, "pull.1", silent_registry, "125");
+	answer(rig, "pull.2", silent_registry, "125");
+	assert_int_equal(provider_run(rig->podman, step, deadline_in_ms(60000), &err), 0);
+	assert_true(clock_now_ms() - begun >= 3000);
+	assert_pulls(rig, "3\n");
+	log = control_read(rig->dir, "log");
+	assert_ptr_equal(strstr(log, "pull | --quiet | -- | quay.io/x/y:1\n"), log);
+}
+
+/* CN-130: four times more, and within the deadline. */
+static void registry_that_never_answers_ends_the_tries(void **state)
+{
+	const int64_t begun = clock_now_ms();
+	struct rig *rig = *state;
+	const struct step *step = pull(rig);
+	struct err err;
+
+	answer(rig, "pull", silent_registry, "125");
+	assert_int_equal(provider_run(rig->podman, step, deadline_in_ms(60000), &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_string_equal(err.reason, "REGISTRY_UNREACHABLE");
+	assert_non_null(strstr(err.advice, "proxies"));
+	assert_true(clock_now_ms() - begun >= 10000);
+	assert_pulls(rig, "5\n");
+	assert_int_equal(provider_run(rig->podman, step, deadline_in_ms(500), &err), -1);
+}
+
+/* CN-130 */
+static void registry_that_refuses_is_asked_once(void **state)
+{
+	struct rig *rig = *state;
+	const struct step *step = pull(rig);
+	struct err err;
+
+	answer(rig, "pull", "Error: reading manifest 1 in quay.io/x/y: manifest unknown", "125");
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	answer(rig, "pull",
+	       "Error: reading manifest 1 in quay.io/x/y: unauthorized: access to the "
+	       "requested resource is not authorized",
+	       "125");
+	assert_int_equal(provider_run(rig->podman, step, control_soon(), &err), -1);
+	assert_int_equal(err.code, ERR_PERMISSION_DENIED);
+	assert_string_equal(err.reason, "REGISTRY_DENIED");
+	assert_pulls(rig, "2\n");
+}
+
 /* test-hosts.md: limits step down, and the half-made container goes before each new try. */
 static void refused_limits_are_halved_until_they_fit(void **state)
 {
@@ -261,7 +346,7 @@ static void limits_that_never_fit_end_the_tries(void **state)
 	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), -1);
 	assert_string_equal(err.reason, "LIMIT_TOO_HIGH");
 	calls = control_read(rig->dir, "run.calls");
-	assert_in_range(strtol(calls, NULL, 10), 2, 5);
+	assert_in_range(strtol(calls, NULL, 10), 2, 6);
 	free(calls);
 }
 
@@ -430,15 +515,93 @@ static void service_of_another_host_is_known_by_its_address(void **state)
 	provider_close(p);
 }
 
+/* Another machine's limits and directories are found out by trying. */
+static void what_another_machine_lacks_is_left_out(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+	char *log;
+
+	provider_close(rig->podman);
+	setenv("CONTAINER_HOST", "tcp://far.example:1", 1);
+	assert_int_equal(provider_open("podman", &control_hybrid_host, &rig->podman, &err), 0);
+	unsetenv("CONTAINER_HOST");
+	answer(rig, "run.1", "Error: statfs /lib/modules: no such file or directory", "125");
+	answer(rig, "run.2",
+	       "Error: runc: runc create failed: error setting rlimit type 7: operation not "
+	       "permitted: OCI permission denied",
+	       "126");
+	answer(rig, "run.3", "Error: runc: error setting rlimit type 7: operation not permitted",
+	       "126");
+	if (provider_run(rig->podman, create(rig), control_soon(), &err) < 0)
+		fail_msg("%s", err.msg);
+	log = control_read(rig->dir, "log");
+	assert_int_equal(count_words(log, "--volume=/lib/modules:"), 1);
+	assert_int_equal(count_words(log, "--ulimit=nofile=65536:65536 | "
+					  "--ulimit=nproc=65536:65536 | -- | img"),
+			 1);
+	assert_int_equal(count_words(log, "--ulimit=nofile=32768:32768"), 1);
+	free(log);
+}
+
+/* The user's own mount is no matter of choice. */
+static void missing_mount_of_the_users_is_an_error(void **state)
+{
+	struct rig *rig = *state;
+	struct err err;
+	char *calls;
+
+	answer(rig, "run.1", "Error: statfs /home/u/data: no such file or directory", "125");
+	assert_int_equal(provider_run(rig->podman, create(rig), control_soon(), &err), -1);
+	assert_string_equal(err.reason, "MOUNT_SOURCE_NOT_FOUND");
+	calls = control_read(rig->dir, "run.calls");
+	assert_int_equal(strtol(calls, NULL, 10), 1);
+	free(calls);
+}
+
+/* CN-153 CN-154: its systemd has made its cgroups when it reaches a first target. */
+static void console_is_followed_until_units_start(void **state)
+{
+	struct rig *rig = *state;
+	int64_t begun = clock_now_ms();
+	char *log;
+
+	control_write(rig->dir, "logs.out", "[ OK ] Reached target \033[0mslices.target.\n");
+	control_write(rig->dir, "logs.linger", "");
+	provider_console_wait(rig->podman, "n", deadline_in_ms(30000));
+	assert_true(clock_now_ms() - begun < 20000);
+	log = control_read(rig->dir, "log");
+	assert_non_null(strstr(log, "logs | --follow | -- | n\n"));
+	free(log);
+}
+
+static void silent_console_is_followed_for_so_long(void **state)
+{
+	struct rig *rig = *state;
+	int64_t begun = clock_now_ms();
+
+	control_write(rig->dir, "logs.out", "Reached\n");
+	control_write(rig->dir, "logs.linger", "");
+	provider_console_wait(rig->podman, "n", deadline_in_ms(300));
+	assert_in_range(clock_now_ms() - begun, 300, 20000);
+}
+
 int main(void)
 {
 #define RIGGED(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		RIGGED(what_another_machine_lacks_is_left_out),
+		RIGGED(missing_mount_of_the_users_is_an_error),
+		RIGGED(console_is_followed_until_units_start),
+		RIGGED(silent_console_is_followed_for_so_long),
 		RIGGED(complaints_become_reasons_and_advice),
 		RIGGED(message_ends_with_the_engines_words),
 		RIGGED(what_is_so_already_is_success),
 		RIGGED(stop_and_start_of_nothing_are_errors),
 		RIGGED(absent_image_is_not_found_with_advice),
+		RIGGED(registry_that_does_not_answer_is_asked_again),
+		RIGGED(registry_that_never_answers_ends_the_tries),
+		RIGGED(registry_that_refuses_is_asked_once),
 		RIGGED(refused_limits_are_halved_until_they_fit),
 		RIGGED(limits_that_never_fit_end_the_tries),
 		RIGGED(taken_name_is_left_alone),

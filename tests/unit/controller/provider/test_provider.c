@@ -106,6 +106,48 @@ static void questions_are_bounded(void **state)
 	assert_in_range(deadline_left_ms(oci_ask_deadline(deadline_in_ms(500))), 0, 500);
 }
 
+static void assert_address(const char *provider, const char *expected)
+{
+	cleanup_free char *address = provider_address(provider);
+
+	assert_string_equal(address, expected);
+}
+
+/* CN-232: a socket is here, a host is elsewhere, and a name may be either. */
+static void engines_address_is_known_without_asking_it(void **state)
+{
+	char *dir = control_scratch();
+
+	(void)state;
+	setenv("DOCKER_CONFIG", dir, 1);
+	assert_address("docker", "");
+	assert_address("podman", "");
+	assert_address("fake", "");
+	setenv("DOCKER_HOST", "unix:///run/docker.sock", 1);
+	assert_address("docker", "");
+	setenv("DOCKER_HOST", "ssh://u@far.example", 1);
+	assert_address("docker", "ssh://u@far.example");
+	assert_address("podman", "");
+	unsetenv("DOCKER_HOST");
+	control_write(dir,
+		      "contexts/meta/"
+		      "512eea46ceb3921dff4363c7069d89d4964d1d9fccaa0f411851a7aa60a5c868/meta.json",
+		      "{\"Endpoints\":{\"docker\":{\"Host\":\"tcp://far.example:2375\"}}}");
+	setenv("DOCKER_CONTEXT", "far", 1);
+	assert_address("docker", "tcp://far.example:2375");
+	unsetenv("DOCKER_CONTEXT");
+	setenv("CONTAINER_CONNECTION", "far", 1);
+	assert_address("podman", "connection:far");
+	setenv("CONTAINER_HOST", "unix:///run/podman/podman.sock", 1);
+	assert_address("podman", "");
+	setenv("CONTAINER_HOST", "tcp://far.example:1", 1);
+	assert_address("podman", "tcp://far.example:1");
+	unsetenv("CONTAINER_HOST");
+	unsetenv("CONTAINER_CONNECTION");
+	unsetenv("DOCKER_CONFIG");
+	control_scratch_remove(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +156,7 @@ int main(void)
 		cmocka_unit_test(plans_need_no_engine),
 		cmocka_unit_test(unknown_provider_cannot_plan_either),
 		cmocka_unit_test(questions_are_bounded),
+		cmocka_unit_test(engines_address_is_known_without_asking_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

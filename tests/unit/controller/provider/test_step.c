@@ -30,23 +30,11 @@ static void ids_name_the_act_and_the_node_and_are_unique(void **state)
 static void actions_have_their_names(void **state)
 {
 	static const char *const names[] = {
-		"image-check",
-		"network-create",
-		"network-delete",
-		"volume-delete",
-		"directory-create",
-		"directory-delete",
-		"container-create",
-		"container-start",
-		"container-stop",
-		"container-kill",
-		"container-unpause",
-		"container-delete",
-		"wait-ready",
-		"quiesce",
-		"pause",
-		"unpause",
-		"balancer-configure",
+		"image-check",      "image-pull",         "network-create",   "network-delete",
+		"volume-delete",    "directory-create",   "directory-delete", "container-create",
+		"container-start",  "container-stop",     "container-kill",   "container-unpause",
+		"container-delete", "wait-ready",         "quiesce",          "pause",
+		"unpause",          "balancer-configure",
 	};
 
 	(void)state;

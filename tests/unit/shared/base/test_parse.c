@@ -166,6 +166,16 @@ static void a_hostile_glob_ends_at_once(void **state)
 	assert_false(name_matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", name));
 }
 
+static void times_are_nanoseconds_or_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(time_parse_ns("2026-01-31T12:00:00.5Z"), INT64_C(1769860800500000000));
+	assert_int_equal(time_parse_ns("2262-04-11T23:47:16Z"), INT64_C(9223372036000000000));
+	assert_int_equal(time_parse_ns("2262-04-11T23:47:17Z"), 0);
+	assert_int_equal(time_parse_ns("0001-01-01T00:00:00Z"), 0);
+	assert_int_equal(time_parse_ns("2026-01-31T12:00:00"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +187,7 @@ int main(void)
 		cmocka_unit_test(labels_and_subdomains_are_rfc_1123),
 		cmocka_unit_test(globs_match_like_fnmatch),
 		cmocka_unit_test(a_hostile_glob_ends_at_once),
+		cmocka_unit_test(times_are_nanoseconds_or_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

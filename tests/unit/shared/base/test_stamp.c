@@ -51,6 +51,18 @@ static void anything_else_is_refused(void **state)
 		assert_int_equal(parse(wrong[i]), -1);
 }
 
+/* The engines write year 1 for "never", and a container what it likes. */
+static void times_beyond_64_bits_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("2262-04-11T23:47:16.854775807Z"), INT64_MAX);
+	assert_int_equal(parse("2262-04-11T23:47:16.854775808Z"), -1);
+	assert_int_equal(parse("1677-09-21T00:12:44Z"), INT64_C(-9223372036000000000));
+	assert_int_equal(parse("1677-09-21T00:12:43Z"), -1);
+	assert_int_equal(parse("0001-01-01T00:00:00Z"), -1);
+	assert_int_equal(parse("9999-12-31T23:59:59.999999999-99:59"), -1);
+}
+
 /* The C library's calendar is the judge. */
 static void every_day_from_1900_to_2260_goes_there_and_back(void **state)
 {
@@ -75,6 +87,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_runtimes_write_is_understood),
 		cmocka_unit_test(anything_else_is_refused),
+		cmocka_unit_test(times_beyond_64_bits_are_refused),
 		cmocka_unit_test(every_day_from_1900_to_2260_goes_there_and_back),
 	};
 

@@ -157,7 +157,7 @@ static void info_is_version_and_status(void **state)
 	assert_int_equal(rt_get_info(s->rig), ERR_OK);
 	assert_string_equal(s->rig->answer.text, "testd 9.8 1 0");
 	runtime_get_info(s->rig->rt, deadline_in_ms(1000), on_info, &a);
-	rt_wait(s->rig, &a, 1000);
+	rt_wait(s->rig, &a, 20000);
 	assert_string_equal(a.text, "no CNI");
 }
 
@@ -467,7 +467,7 @@ static void a_sandbox_request_is_carried_whole(void **state)
 	fill_sandbox(&pod);
 	runtime_run_sandbox(s->rig->rt, &pod, deadline_in_ms(1000), rt_id, &a);
 	sandbox_request_release(&pod);
-	rt_wait(s->rig, &a, 1000);
+	rt_wait(s->rig, &a, 20000);
 	req = (void *)protobuf_c_message_unpack(&runtime__v1__run_pod_sandbox_request__descriptor,
 						NULL, s->request_len, s->request);
 	assert_non_null(req);
@@ -557,7 +557,7 @@ static void a_container_request_is_carried_whole(void **state)
 	runtime_create_container(s->rig->rt, "s1", &app, &pod, deadline_in_ms(1000), rt_id, &a);
 	container_request_release(&app);
 	sandbox_request_release(&pod);
-	rt_wait(s->rig, &a, 1000);
+	rt_wait(s->rig, &a, 20000);
 	req = (void *)protobuf_c_message_unpack(&runtime__v1__create_container_request__descriptor,
 						NULL, s->request_len, s->request);
 	assert_non_null(req);
@@ -636,7 +636,7 @@ static enum err_code set_paused(struct stage *s, bool paused)
 		runtime_pause_container(s->rig->rt, "c1", deadline_in_ms(500), rt_done, a);
 	else
 		runtime_unpause_container(s->rig->rt, "c1", deadline_in_ms(500), rt_done, a);
-	rt_wait(s->rig, a, 1000);
+	rt_wait(s->rig, a, 20000);
 	return a->err.code;
 }
 
@@ -646,7 +646,7 @@ static size_t list_paused(struct stage *s)
 
 	memset(a, 0, sizeof(*a));
 	runtime_list_paused(s->rig->rt, deadline_in_ms(500), rt_containers, a);
-	rt_wait(s->rig, a, 1000);
+	rt_wait(s->rig, a, 20000);
 	return a->item_count;
 }
 
