@@ -42,15 +42,6 @@ struct berth {
 	int in, out, errs; /* our ends; of a terminal 'in' and 'out' are its master */
 };
 
-static const char *berth_binary(void)
-{
-	static char path[4096];
-
-	snprintf(path, sizeof(path), "%s", agent_process_binary());
-	snprintf(strrchr(path, '/'), 16, "/berth");
-	return path;
-}
-
 static void exec_berth(const char *const *words, int in, int out, int errs)
 {
 	const char *argv[32] = { "berth", "exec" };
@@ -60,7 +51,7 @@ static void exec_berth(const char *const *words, int in, int out, int errs)
 	dup2(in, 0);
 	dup2(out, 1);
 	dup2(errs, 2);
-	execv(berth_binary(), (char *const *)argv);
+	execv(cli_berth_binary(), (char *const *)argv);
 	_exit(99);
 }
 
@@ -449,35 +440,13 @@ static void *feed(void *arg)
 	return NULL;
 }
 
-/* All connections of a process to the agent. How many there were: none, while it is calling again. */
-static unsigned cut_those_there(pid_t pid)
-{
-	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	unsigned count = 0;
-
-	assert_true(pidfd >= 0);
-	for (int fd = 3; fd < 128; fd++) {
-		struct sockaddr_un peer = { 0 };
-		socklen_t len = sizeof(peer);
-		int copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-
-		if (copy < 0)
-			continue;
-		if (getpeername(copy, (struct sockaddr *)&peer, &len) == 0 &&
-		    peer.sun_family == AF_UNIX && strstr(peer.sun_path, "agent.sock"))
-			count += shutdown(copy, SHUT_RDWR) == 0;
-		close(copy);
-	}
-	close(pidfd);
-	return count;
-}
-
+/* Waits while it is calling again and has none. */
 static unsigned cut_connections(pid_t pid)
 {
 	struct deadline by = deadline_in_ms(20000);
 	unsigned count;
 
-	while ((count = cut_those_there(pid)) == 0) {
+	while ((count = cli_cut_connections(pid)) == 0) {
 		assert_false(deadline_is_over(by));
 		usleep(1000);
 	}

@@ -9,9 +9,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,10 +22,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
+
+extern char **environ;
 
 #define NODE "loop-w1"
 
@@ -452,6 +457,80 @@ static void an_archive_is_fed_to_the_import(void **state)
 		   at(rig, "no.tar"), "-N", NODE, NULL);
 }
 
+/* --- lost connections ------------------------------------------------------------------------------ */
+
+#define BIG_BYTES ((size_t)48 * 1024 * 1024)
+
+/* No two blocks are alike, so that what is lost or doubled shows. */
+static void write_big(const char *path)
+{
+	static uint64_t block[8192];
+	FILE *file = fopen(path, "we");
+	uint64_t n = 1;
+
+	assert_non_null(file);
+	for (size_t len = 0; len < BIG_BYTES; len += sizeof(block)) {
+		for (size_t i = 0; i < ARRAY_LEN(block); i++)
+			block[i] = n++ * 0x9e3779b97f4a7c15u;
+		assert_int_equal(fwrite(block, sizeof(block), 1, file), 1);
+	}
+	assert_int_equal(fclose(file), 0);
+}
+
+static void assert_same(const char *first, const char *second)
+{
+	static char a[65536], b[65536];
+	FILE *one = fopen(first, "re"), *two = fopen(second, "re");
+	size_t n, all = 0;
+
+	assert_non_null(one);
+	assert_non_null(two);
+	while ((n = fread(a, 1, sizeof(a), one)) > 0) {
+		assert_int_equal(fread(b, 1, sizeof(b), two), n);
+		assert_memory_equal(a, b, n);
+		all += n;
+	}
+	assert_int_equal(fread(b, 1, 1, two), 0);
+	assert_int_equal(all, BIG_BYTES);
+	fclose(one);
+	fclose(two);
+}
+
+/* Its connections are cut again and again while it copies. How often. */
+static unsigned copy_with_cuts(const char *from, const char *to)
+{
+	char *argv[] = { (char *)"berth", (char *)"cp", (char *)from, (char *)to, NULL };
+	struct pollfd over = { .events = POLLIN };
+	unsigned cuts = 0;
+	int status;
+	pid_t pid;
+
+	assert_int_equal(posix_spawn(&pid, cli_berth_binary(), NULL, NULL, argv, environ), 0);
+	over.fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	assert_true(over.fd >= 0);
+	while (poll(&over, 1, 40) == 0)
+		cuts += cli_cut_connections(pid);
+	close(over.fd);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	return cuts;
+}
+
+/* D5, F22, NS-208: a copy goes on where it was, both ways */
+static void a_copy_survives_lost_connections(void **state)
+{
+	const struct cli_rig *rig = *state;
+	unsigned in, out;
+
+	write_big(at(rig, "big"));
+	in = copy_with_cuts(at(rig, "big"), on_node(rig, "there"));
+	assert_same(at(rig, "big"), at(rig, "there"));
+	out = copy_with_cuts(on_node(rig, "there"), at(rig, "back"));
+	assert_same(at(rig, "big"), at(rig, "back"));
+	print_message("cut %u times on the way in, %u on the way out\n", in, out);
+	assert_true(in >= 2 && out >= 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, cli_rig_setup, cli_rig_teardown)
 
 int main(void)
@@ -468,6 +547,7 @@ int main(void)
 		TEST(forwarding_words_are_checked),
 		TEST(forwarding_to_nobody_is_told_at_once),
 		TEST(images_are_listed),
+		TEST(a_copy_survives_lost_connections),
 		TEST(an_archive_is_fed_to_the_import),
 	};
 

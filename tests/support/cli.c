@@ -2,6 +2,7 @@
 
 #include "controller/cli/cli.h"
 #include "shared/base/text.h"
+#include "tests/support/agent_process.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -173,4 +177,35 @@ char *cli_on_terminal(const char *term, void (*print)(FILE *out, void *arg), voi
 	fclose(out);
 	close(terminal);
 	return text_take(&text);
+}
+
+const char *cli_berth_binary(void)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s", agent_process_binary());
+	snprintf(strrchr(path, '/'), 16, "/berth");
+	return path;
+}
+
+unsigned cli_cut_connections(pid_t pid)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	unsigned count = 0;
+
+	assert_true(pidfd >= 0);
+	for (int fd = 3; fd < 128; fd++) {
+		struct sockaddr_un peer = { 0 };
+		socklen_t len = sizeof(peer);
+		int copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+
+		if (copy < 0)
+			continue;
+		if (getpeername(copy, (struct sockaddr *)&peer, &len) == 0 &&
+		    peer.sun_family == AF_UNIX && strstr(peer.sun_path, "agent.sock"))
+			count += shutdown(copy, SHUT_RDWR) == 0;
+		close(copy);
+	}
+	close(pidfd);
+	return count;
 }

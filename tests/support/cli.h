@@ -2,6 +2,7 @@
 /* For the command line's tests: berth's main function within the test, and golden files. */
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 struct cli_output {
 	int exit_code;
@@ -27,3 +28,8 @@ void cli_remove_dir(char *dir);
 
 /* What 'print' writes on a pseudo-terminal whose TERM is 'term'. Caller frees. */
 char *cli_on_terminal(const char *term, void (*print)(FILE *out, void *arg), void *arg);
+
+/* Path of the berth built beside this test program. */
+const char *cli_berth_binary(void);
+/* Shuts all connections of a process to an agent; how many there were. */
+unsigned cli_cut_connections(pid_t pid);
