@@ -61,7 +61,7 @@ int frames_open(const char *socket_path)
 
 	assert_true(fd >= 0);
 	assert_int_equal(send(fd, frames_header_req, 8, MSG_NOSIGNAL), 8);
-	assert_true(read_all(fd, header, 8, deadline_in_ms(5000)));
+	assert_true(read_all(fd, header, 8, deadline_in_ms(30000)));
 	assert_memory_equal(header, frames_header_rep, 8);
 	return fd;
 }
