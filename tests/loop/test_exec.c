@@ -505,11 +505,9 @@ static void a_hundred_mebibytes_go_both_ways_unchanged(void **state)
 static void lost_connections_lose_and_double_nothing(void **state)
 {
 	(void)state;
-	/* nng 1.5.2 forgets a message that it hands to a connection in the moment it closes: its
-	 * ipc_pipe_send() returns without a result then. It is not ours to free. */
-	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+	cli_leaks_do_not_count();
 	assert_true(through_cat((size_t)24 * 1024 * 1024, (size_t)3 * 1024 * 1024) >= 8);
-	unsetenv("ASAN_OPTIONS");
+	cli_leaks_count();
 }
 
 /* The agent comes back without the session: that is said, soon. */

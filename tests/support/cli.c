@@ -209,3 +209,13 @@ unsigned cli_cut_connections(pid_t pid)
 	close(pidfd);
 	return count;
 }
+
+void cli_leaks_do_not_count(void)
+{
+	setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+}
+
+void cli_leaks_count(void)
+{
+	unsetenv("ASAN_OPTIONS");
+}
