@@ -31,7 +31,7 @@
 extern char **environ;
 
 static const char *name;
-static char node[96];
+static char node[96], proxied[96];
 
 /* --- what must not be seen ------------------------------------------------------------------------------- */
 
@@ -152,6 +152,7 @@ static int setup(void **state)
 	(void)state;
 	name = e2e_cluster_name("secrets");
 	snprintf(node, sizeof(node), "%s-control-plane", name);
+	snprintf(proxied, sizeof(proxied), "%s-proxied", name);
 	run_and_look(e2e_run(180, "-v", "create", "cluster", "--name", name, "--image", e2e_image(),
 			     "--agent-tls", (char *)NULL),
 		     "create");
@@ -250,7 +251,6 @@ static void a_commands_environment_is_its_own(void **state)
 
 /* --- a proxy's password ------------------------------------------------------------------------------------ */
 
-#define PROXIED      "secrets-proxied"
 #define PROXY_CANARY "canary-proxy-93ac71d0"
 #define PROXY        "http://user:" PROXY_CANARY "@192.0.2.1:9"
 
@@ -258,7 +258,7 @@ static void a_commands_environment_is_its_own(void **state)
 static pid_t start_create(const char *log)
 {
 	const char *argv[] = { e2e_berth(), "-v",      "--state-dir", e2e_state_dir(),
-			       "create",    "node",    PROXIED,       "--name",
+			       "create",    "node",    proxied,       "--name",
 			       name,        "--image", e2e_image(),   NULL };
 	posix_spawn_file_actions_t files;
 	pid_t pid;
@@ -276,6 +276,7 @@ static pid_t start_create(const char *log)
 /* Whether some argv was an engine's create of that node: the moment that matters was looked at. */
 static bool look_at_arguments(void)
 {
+	cleanup_free char *mark = text_format("--name=%s ", proxied);
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
 	bool seen = false;
@@ -292,8 +293,7 @@ static bool look_at_arguments(void)
 		text = read_all(path);
 		if (text && strstr(text, PROXY_CANARY))
 			fail_msg("the proxy's password is in an argv: %s", text);
-		seen |= text && strstr(text, "--name=" PROXIED " ") &&
-			strstr(text, "--env=https_proxy ");
+		seen |= text && strstr(text, mark) && strstr(text, "--env=https_proxy ");
 	}
 	closedir(dir);
 	return seen;
@@ -302,11 +302,11 @@ static bool look_at_arguments(void)
 static void assert_proxy_is_the_nodes(void)
 {
 	cleanup_free char *environment =
-		e2e_stdout_of("podman", "exec", PROXIED, "sh", "-c",
+		e2e_stdout_of("podman", "exec", proxied, "sh", "-c",
 			      "tr '\\0' '\\n' < /proc/1/environ | grep -i ^https_proxy | sort",
 			      (char *)NULL);
 	cleanup_free char *words =
-		e2e_stdout_of("podman", "inspect", "--format", "{{.Config.CreateCommand}}", PROXIED,
+		e2e_stdout_of("podman", "inspect", "--format", "{{.Config.CreateCommand}}", proxied,
 			      (char *)NULL);
 
 	assert_string_equal(environment, "HTTPS_PROXY=" PROXY "\nhttps_proxy=" PROXY);
