@@ -1,5 +1,6 @@
 #include "controller/cli/redact.h"
 
+#include "controller/exec/exec.h"
 #include "shared/base/cleanup.h"
 
 #include <ctype.h>
@@ -63,6 +64,13 @@ char *redact_text(const char *text)
 		s += len;
 	}
 	return text_take(&out);
+}
+
+char *redact_variable(const char *pair)
+{
+	if (!exec_is_secret(pair))
+		return text_format("%s", pair);
+	return text_format("%.*s=" MASK, (int)strcspn(pair, "="), pair);
 }
 
 static bool is_secret_key(const char *key)

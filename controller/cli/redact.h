@@ -12,5 +12,9 @@
  * stays. */
 void redact_json(struct json_object *value);
 
+/* One "NAME=value" as it may be shown, the value masked when it is secret (exec_is_secret()). Caller frees;
+ * NULL when out of memory. */
+char *redact_variable(const char *pair);
+
 /* A copy without "//user:password@"; caller frees, NULL when out of memory. */
 char *redact_text(const char *text);

@@ -89,7 +89,7 @@ static int child_start(const struct strv *argv, const struct exec_options *optio
 	errs_r = ends[0];
 	errs_w = ends[1];
 
-	if (exec_spawn(argv, in, out_w, errs_w, &pid, err) < 0)
+	if (exec_spawn(argv, options->env, in, out_w, errs_w, &pid, err) < 0)
 		return -1;
 	*ret_child = (struct child){ .pid = pid, .pidfd = -1 };
 	ret_child->out = take_fd(&out_r);

@@ -22,6 +22,8 @@ struct exec_options {
 	const struct interrupt *interrupt; /* may be NULL */
 	const char *stdin_text;            /* fed to the child, then closed; NULL: /dev/null */
 	size_t stdin_len;
+	/* "KEY=VALUE" each: the child's, in place of ours of that name; NULL: ours alone. */
+	const struct strv *env;
 };
 
 struct exec_result {
@@ -46,6 +48,10 @@ static inline __attribute__((unused)) void cleanup_exec_result(struct exec_resul
 
 /* Last non-empty line of stderr, for messages; "" when there is none. 'ret' is NUL-terminated. */
 void exec_last_line(const struct exec_result *result, char *ret, size_t size);
+
+/* Whether nobody else may see the value of this variable: its name speaks of passwords, tokens or keys, or
+ * it is a URL or a proxy that carries a user (S11). Takes one "KEY=VALUE". */
+bool exec_is_secret(const char *pair);
 
 /* The argv quoted for people, the values of secret --env words masked (CN-027). Caller frees; NULL on
  * allocation failure. */

@@ -42,7 +42,7 @@ static int start(struct exec_pipe *pipe, const struct strv *argv, struct err *er
 	/* Ours does not block, the program's does. */
 	fcntl(in, F_SETFL, 0);
 	fcntl(pipe->in, F_SETFL, O_NONBLOCK);
-	return exec_spawn(argv, in, out, errs, &pipe->pid, err);
+	return exec_spawn(argv, NULL, in, out, errs, &pipe->pid, err);
 }
 
 int exec_pipe_open(const struct strv *argv, struct exec_pipe **ret_pipe, struct err *err)

@@ -53,7 +53,35 @@ static int set_attributes(posix_spawnattr_t *attr)
 	return 0;
 }
 
-static int spawn(const struct strv *argv, int in, int out, int errs, pid_t *ret_pid)
+static bool is_same_name(const char *a, const char *b)
+{
+	size_t len = strcspn(a, "=");
+
+	return strncmp(a, b, len) == 0 && b[len] == '=';
+}
+
+static bool has_name_of(const struct strv *env, const char *pair)
+{
+	for (size_t i = 0; i < env->count; i++) {
+		if (is_same_name(env->items[i], pair))
+			return true;
+	}
+	return false;
+}
+
+/* Ours, but for the names that 'env' has. */
+static bool merge_environment(const struct strv *env, struct strv *ret)
+{
+	for (char *const *own = environ; *own; own++) {
+		if (!has_name_of(env, *own))
+			strv_add(ret, *own);
+	}
+	strv_add_all(ret, env);
+	return !strv_failed(env) && !strv_failed(ret);
+}
+
+static int spawn(const struct strv *argv, char *const *env, int in, int out, int errs,
+		 pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -69,7 +97,7 @@ static int spawn(const struct strv *argv, int in, int out, int errs, pid_t *ret_
 	    posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO) == 0 &&
 	    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO) == 0 &&
 	    posix_spawn_file_actions_adddup2(&files, errs, STDERR_FILENO) == 0)
-		rc = posix_spawnp(ret_pid, argv->items[0], &files, &attr, argv->items, environ);
+		rc = posix_spawnp(ret_pid, argv->items[0], &files, &attr, argv->items, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	return rc;
@@ -86,11 +114,16 @@ static int spawn_failed(int sys, const char *program, struct err *err)
 	return err_set(err, ERR_RESOURCE_EXHAUSTED, sys, "cannot start '%s'", program);
 }
 
-int exec_spawn(const struct strv *argv, int in, int out, int errs, pid_t *ret_pid, struct err *err)
+int exec_spawn(const struct strv *argv, const struct strv *env, int in, int out, int errs,
+	       pid_t *ret_pid, struct err *err)
 {
+	cleanup_with(strv) struct strv merged = { 0 };
 	pid_t pid;
-	int rc = spawn(argv, in, out, errs, &pid);
+	int rc;
 
+	if (env && env->count && !merge_environment(env, &merged))
+		return err_oom(err);
+	rc = spawn(argv, merged.count ? merged.items : environ, in, out, errs, &pid);
 	if (rc)
 		return spawn_failed(rc, argv->items[0], err);
 	atomic_fetch_add(&started, 1);

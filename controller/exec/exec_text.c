@@ -3,27 +3,37 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Of "--env=KEY=value" the value's place when KEY or the value look secret: passwords, tokens, and
- * URLs that carry a user (proxies do). */
-static const char *secret_value(const char *word)
+static bool has_secret_name(const char *upper)
 {
 	static const char *const marks[] = { "PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL" };
-	const char *key, *equals;
-	char upper[64] = "";
 
-	if (strncmp(word, "--env=", 6) != 0)
-		return NULL;
-	key = word + 6;
-	equals = strchr(key, '=');
-	if (!equals)
-		return NULL;
-	for (size_t i = 0; key + i < equals && i < sizeof(upper) - 1; i++)
-		upper[i] = (char)(key[i] >= 'a' && key[i] <= 'z' ? key[i] - 32 : key[i]);
 	for (size_t i = 0; i < ARRAY_LEN(marks); i++) {
 		if (strstr(upper, marks[i]))
-			return equals + 1;
+			return true;
 	}
-	return strstr(equals, "://") && strchr(equals, '@') ? equals + 1 : NULL;
+	return false;
+}
+
+bool exec_is_secret(const char *pair)
+{
+	const char *equals = strchr(pair, '=');
+	char upper[64] = "";
+
+	if (!equals)
+		return false;
+	for (size_t i = 0; pair + i < equals && i < sizeof(upper) - 1; i++)
+		upper[i] = (char)(pair[i] >= 'a' && pair[i] <= 'z' ? pair[i] - 32 : pair[i]);
+	if (has_secret_name(upper))
+		return true;
+	return strchr(equals, '@') && (strstr(equals, "://") || strstr(upper, "_PROXY"));
+}
+
+/* Of "--env=KEY=value" the value's place when it is secret. */
+static const char *secret_value(const char *word)
+{
+	if (strncmp(word, "--env=", 6) != 0 || !exec_is_secret(word + 6))
+		return NULL;
+	return strchr(word + 6, '=') + 1;
 }
 
 char *exec_argv_text(const struct strv *argv)

@@ -35,10 +35,10 @@ static void log_failure(const struct strv *argv, const struct exec_result *resul
 		  text_str(&result->errs));
 }
 
-int oci_run(struct provider *p, const struct strv *argv, struct deadline by,
-	    struct exec_result *ret_result, struct err *err)
+int oci_run_with(struct provider *p, const struct strv *argv, const struct strv *env,
+		 struct deadline by, struct exec_result *ret_result, struct err *err)
 {
-	struct exec_options options = { .by = by, .interrupt = p->interrupt };
+	struct exec_options options = { .by = by, .interrupt = p->interrupt, .env = env };
 	cleanup_with(exec_result) struct exec_result result = { 0 };
 
 	if (exec_run(argv, &options, &result, err) < 0)
@@ -52,6 +52,12 @@ int oci_run(struct provider *p, const struct strv *argv, struct deadline by,
 		result = (struct exec_result){ 0 };
 	}
 	return 0;
+}
+
+int oci_run(struct provider *p, const struct strv *argv, struct deadline by,
+	    struct exec_result *ret_result, struct err *err)
+{
+	return oci_run_with(p, argv, NULL, by, ret_result, err);
 }
 
 /* Only blanks may stand behind the value. */

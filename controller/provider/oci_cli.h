@@ -69,6 +69,10 @@ void oci_close(struct provider *p);
 int oci_run(struct provider *p, const struct strv *argv, struct deadline by,
 	    struct exec_result *ret_result, struct err *err);
 
+/* The same, with 'env' in the engine's environment (struct exec_options); it may be NULL. */
+int oci_run_with(struct provider *p, const struct strv *argv, const struct strv *env,
+		 struct deadline by, struct exec_result *ret_result, struct err *err);
+
 /* 'by', at most 19 s from now (CN-172): for what answers at once or not at all. */
 struct deadline oci_ask_deadline(struct deadline by);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define AGENT_TLS_PORT 7443
 #define LOOPBACK       "127.0.0.1"
@@ -57,7 +58,53 @@ static bool wants_all_gpus(const struct node_spec *spec)
 	       (strcmp(spec->gpus, "all") == 0 || strcmp(spec->gpus, "nvidia") == 0);
 }
 
-void oci_add_env(const struct provider *p, struct strv *argv, const struct node_spec *spec)
+/* What the engine's client, or what it is written in, takes for itself. */
+static bool steers_client(const char *key)
+{
+	static const char *const begins[] = {
+		"PATH",     "HOME",      "TMPDIR",   "container", "LD_",       "DYLD_",
+		"XDG_",     "DOCKER_",   "BUILDX_",  "BUILDKIT_", "CONTAINER", "PODMAN_",
+		"STORAGE_", "REGISTRY_", "BUILDAH_", "SSL_",      "SSH_",      "DBUS_",
+		"LISTEN_",  "NOTIFY_",   "GODEBUG",  "GOGC",      "GOMAX",     "GOMEM",
+		"GOTRACE",  "_CONTAIN",
+	};
+	size_t len = strlen(key);
+
+	for (size_t i = 0; i < ARRAY_LEN(begins); i++) {
+		if (strncmp(key, begins[i], strlen(begins[i])) == 0)
+			return true;
+	}
+	return len > 6 && strcasecmp(key + len - 6, "_proxy") == 0;
+}
+
+/* An argv is everybody's to read (S11). What steers the client stays there all the same, unless it is a
+ * secret: a node's PATH is not the client's. To podman "KEY*" is all that begin so. */
+static void add_variable(struct step *step, const struct kv *variable, bool own)
+{
+	cleanup_free char *pair = text_format("%s=%s", variable->key, variable->value);
+	size_t len = strlen(variable->key);
+
+	if (!pair) {
+		step->argv.failed = true;
+	} else if (own || (len && variable->key[len - 1] == '*') ||
+		   (steers_client(variable->key) && !exec_is_secret(pair))) {
+		strv_addf(&step->argv, "--env=%s", pair);
+	} else {
+		strv_addf(&step->argv, "--env=%s", variable->key);
+		strv_add(&step->env, pair);
+	}
+}
+
+static bool is_of(const struct kv_list *list, const struct kv *variable)
+{
+	for (size_t i = 0; list && i < list->count; i++) {
+		if (list->items[i].key == variable->key)
+			return true;
+	}
+	return false;
+}
+
+void oci_add_env(const struct provider *p, struct step *step, const struct node_spec *spec)
 {
 	struct kv all[8] = {
 		{ (char *)"BERTH_CLUSTER", (char *)spec->cluster },
@@ -75,7 +122,7 @@ void oci_add_env(const struct provider *p, struct strv *argv, const struct node_
 		all[own++] = (struct kv){ (char *)"NVIDIA_DRIVER_CAPABILITIES", (char *)"all" };
 	sorted = calloc(own + more, sizeof(*sorted));
 	if (!sorted) {
-		argv->failed = true;
+		step->argv.failed = true;
 		return;
 	}
 	memcpy(sorted, all, own * sizeof(*sorted));
@@ -83,7 +130,7 @@ void oci_add_env(const struct provider *p, struct strv *argv, const struct node_
 		memcpy(sorted + own, spec->env->items, more * sizeof(*sorted));
 	qsort(sorted, own + more, sizeof(*sorted), by_key);
 	for (size_t i = 0; i < own + more; i++)
-		strv_addf(argv, "--env=%s=%s", sorted[i].key, sorted[i].value);
+		add_variable(step, &sorted[i], !is_of(spec->env, &sorted[i]));
 }
 
 static void add_port(const struct provider *p, struct strv *argv, const char *address,
@@ -323,7 +370,7 @@ int oci_plan_create(struct provider *p, const struct node_spec *spec, struct pla
 	add_storage(p, spec, argv);
 	add_network(spec, argv);
 	oci_add_ports(p, argv, spec);
-	oci_add_env(p, argv, spec);
+	oci_add_env(p, step, spec);
 	oci_add_labels(argv, spec);
 	strv_add(argv, "--");
 	strv_add(argv, image);

@@ -14,6 +14,7 @@ int oci_plan_create(struct provider *p, const struct node_spec *spec, struct pla
 void oci_add_mounts(struct strv *argv, const struct node_spec *spec);
 /* CN-091, CN-093 to CN-095; and the agent's own port. */
 void oci_add_ports(const struct provider *p, struct strv *argv, const struct node_spec *spec);
-/* CN-024: container=ENGINE, BERTH_CLUSTER, BERTH_NODE and the spec's own, sorted by key. */
-void oci_add_env(const struct provider *p, struct strv *argv, const struct node_spec *spec);
+/* CN-024: container=ENGINE, BERTH_CLUSTER, BERTH_NODE and the spec's own, sorted by key. The values of the
+ * spec's own go to the step's environment (S11): "--env=KEY" makes both engines look there. */
+void oci_add_env(const struct provider *p, struct step *step, const struct node_spec *spec);
 void oci_add_labels(struct strv *argv, const struct node_spec *spec);

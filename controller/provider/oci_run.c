@@ -184,7 +184,7 @@ static int create(struct provider *p, const struct step *step, struct deadline b
 	for (int tries = 1;; tries++) {
 		struct err ignored;
 
-		if (oci_run(p, &argv, by, NULL, err) == 0)
+		if (oci_run_with(p, &argv, &step->env, by, NULL, err) == 0)
 			return 0;
 		if (tries == CREATE_TRIES || !has_another_way(p, err, &argv, by))
 			return -1;

@@ -208,7 +208,10 @@ static int plan_checked(const struct provider *p, const struct plan *plan, int r
 	if (rc < 0)
 		return wrap(p, err);
 	for (size_t i = 0; i < plan->count; i++) {
-		if (strv_failed(&plan->steps[i]->argv) || strv_failed(&plan->steps[i]->after))
+		const struct step *step = plan->steps[i];
+
+		if (strv_failed(&step->argv) || strv_failed(&step->env) ||
+		    strv_failed(&step->after))
 			return err_oom(err);
 	}
 	return 0;

@@ -44,6 +44,7 @@ static void step_free(struct step *step)
 	free(step->node);
 	free(step->run_dir);
 	strv_release(&step->argv);
+	strv_release(&step->env);
 	strv_release(&step->after);
 	strv_release(&step->backends);
 	free(step);

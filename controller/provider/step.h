@@ -36,7 +36,10 @@ struct step {
 	char *id;   /* unique in the plan: "create/berth-worker" */
 	char *node; /* "" when the step is the cluster's */
 	enum step_action action;
-	struct strv argv;     /* exactly what would be executed; empty for steps of our own */
+	struct strv argv; /* exactly what would be executed; empty for steps of our own */
+	/* "KEY=VALUE" each: what the program finds in its environment, since everybody reads an argv
+	 * (S11); 'argv' names them only. */
+	struct strv env;
 	struct strv after;    /* ids that must have succeeded first */
 	bool best_effort;     /* a failure is reported and does not stop the rest */
 	char *run_dir;        /* host side of the node's /run/berth, for steps of our own; "" */

@@ -133,12 +133,15 @@ static const char *archive(void)
 static void two_nodes_run_and_are_healthy(void **state)
 {
 	json_object *all, *node, *health;
-	char *begun;
+	char *begun, *given;
 
 	(void)state;
 	skip_unless_possible();
 	e2e_ok("create", "cluster", "--name", cluster, "--workers", "1", "--image", e2e_image(),
-	       "--preload", archive(), (char *)NULL);
+	       "--preload", archive(), "--env", "GIVEN=two words", (char *)NULL);
+	given = e2e_stdout_of("docker", "exec", worker, "printenv", "GIVEN", (char *)NULL);
+	assert_string_equal(given, "two words");
+	free(given);
 	begun = e2e_stdout_of("docker", "exec", worker, "cat", "/var/lib/begun/file", (char *)NULL);
 	assert_string_equal(begun, "one");
 	free(begun);

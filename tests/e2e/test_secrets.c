@@ -31,7 +31,7 @@
 extern char **environ;
 
 static const char *name;
-static char node[96];
+static char node[96], proxied[96];
 
 /* --- what must not be seen ------------------------------------------------------------------------------- */
 
@@ -152,6 +152,7 @@ static int setup(void **state)
 	(void)state;
 	name = e2e_cluster_name("secrets");
 	snprintf(node, sizeof(node), "%s-control-plane", name);
+	snprintf(proxied, sizeof(proxied), "%s-proxied", name);
 	run_and_look(e2e_run(180, "-v", "create", "cluster", "--name", name, "--image", e2e_image(),
 			     "--agent-tls", (char *)NULL),
 		     "create");
@@ -248,6 +249,91 @@ static void a_commands_environment_is_its_own(void **state)
 	assert_int_equal(waitpid(given[0], &status, 0), given[0]);
 }
 
+/* --- a proxy's password ------------------------------------------------------------------------------------ */
+
+#define PROXY_CANARY "canary-proxy-93ac71d0"
+#define PROXY        "http://user:" PROXY_CANARY "@192.0.2.1:9"
+
+/* One more node, made with that proxy in berth's environment; what berth says goes to 'log'. */
+static pid_t start_create(const char *log)
+{
+	const char *argv[] = { e2e_berth(), "-v",      "--state-dir", e2e_state_dir(),
+			       "create",    "node",    proxied,       "--name",
+			       name,        "--image", e2e_image(),   NULL };
+	posix_spawn_file_actions_t files;
+	pid_t pid;
+
+	setenv("https_proxy", PROXY, 1);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, log, O_WRONLY | O_CREAT, 0600);
+	posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
+	assert_int_equal(posix_spawn(&pid, argv[0], &files, NULL, (char *const *)argv, environ), 0);
+	posix_spawn_file_actions_destroy(&files);
+	unsetenv("https_proxy");
+	return pid;
+}
+
+/* Whether some argv was an engine's create of that node: the moment that matters was looked at. */
+static bool look_at_arguments(void)
+{
+	cleanup_free char *mark = text_format("--name=%s ", proxied);
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	bool seen = false;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		cleanup_free char *text = NULL;
+		char path[64];
+
+		if (pid <= 0 || is_ours(pid))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+		text = read_all(path);
+		if (text && strstr(text, PROXY_CANARY))
+			fail_msg("the proxy's password is in an argv: %s", text);
+		seen |= text && strstr(text, mark) && strstr(text, "--env=https_proxy ");
+	}
+	closedir(dir);
+	return seen;
+}
+
+static void assert_proxy_is_the_nodes(void)
+{
+	cleanup_free char *environment =
+		e2e_stdout_of("podman", "exec", proxied, "sh", "-c",
+			      "tr '\\0' '\\n' < /proc/1/environ | grep -i ^https_proxy | sort",
+			      (char *)NULL);
+	cleanup_free char *words =
+		e2e_stdout_of("podman", "inspect", "--format", "{{.Config.CreateCommand}}", proxied,
+			      (char *)NULL);
+
+	assert_string_equal(environment, "HTTPS_PROXY=" PROXY "\nhttps_proxy=" PROXY);
+	assert_non_null(strstr(words, "--env=https_proxy "));
+	assert_null(strstr(words, PROXY_CANARY));
+}
+
+/* S11: the engine is looked at for as long as it works; the node has its proxy all the same */
+static void proxys_password_is_in_no_arguments(void **state)
+{
+	cleanup_free char *log = text_format("%s/create-log", e2e_state_dir());
+	cleanup_free char *said = NULL;
+	bool seen = false;
+	int status = -1;
+	pid_t pid = start_create(log);
+
+	(void)state;
+	while (waitpid(pid, &status, WNOHANG) == 0)
+		seen |= look_at_arguments();
+	said = read_all(log);
+	if (status != 0)
+		fail_msg("create: %s", said);
+	assert_true(seen);
+	assert_null(strstr(said, PROXY_CANARY));
+	assert_proxy_is_the_nodes();
+}
+
 /* --- no core of what has keys ------------------------------------------------------------------------------ */
 
 /* The main process of a unit of the node, as the node counts. */
@@ -289,6 +375,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_are_seen_by_nobody),
 		cmocka_unit_test(a_commands_environment_is_its_own),
+		cmocka_unit_test(proxys_password_is_in_no_arguments),
 		cmocka_unit_test(no_core_is_dumped_of_agent_or_front),
 	};
 

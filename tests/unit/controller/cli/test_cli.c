@@ -149,7 +149,7 @@ static void dry_run_json_has_the_contracts_fields(void **state)
 {
 	struct cli_output output = cli_run("create", "cluster", "--dry-run", "-o", "json", NULL);
 	struct json_object *plan = json_of(&output), *steps, *step;
-	static const char *const keys[] = { "id", "node", "action", "argv", "after" };
+	static const char *const keys[] = { "id", "node", "action", "argv", "env", "after" };
 
 	(void)state;
 	steps = json_object_object_get(plan, "steps");

@@ -46,6 +46,23 @@ static void passwords_go_wherever_they_stand(void **state)
 		    "\"AuthToken\":\"***\"},\"n\":1,\"ok\":[\"http://host/a@b\",true,null]}]");
 }
 
+/* S11 */
+static void variables_lose_secret_values_only(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "https_proxy=http://u:p@proxy:3128", "https_proxy=***" },
+		{ "DB_PASSWORD=a=b", "DB_PASSWORD=***" },
+		{ "TIER=front", "TIER=front" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		cleanup_free char *shown = redact_variable(cases[i][0]);
+
+		assert_string_equal(shown, cases[i][1]);
+	}
+}
+
 static void text_loses_only_passwords(void **state)
 {
 	static const struct {
@@ -71,6 +88,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(environments_lose_their_values),
 		cmocka_unit_test(passwords_go_wherever_they_stand),
+		cmocka_unit_test(variables_lose_secret_values_only),
 		cmocka_unit_test(text_loses_only_passwords),
 	};
 

@@ -279,6 +279,55 @@ static void every_start_is_counted(void **state)
 	assert_int_equal(exec_count(), before + 3);
 }
 
+/* S11: over our own, each once, and ours are as before. */
+static void environment_is_ours_with_the_given_over_it(void **state)
+{
+	cleanup_with(strv) struct strv env = { 0 };
+	struct exec_options options = by_soon();
+	struct exec_result result;
+	struct err err;
+
+	(void)state;
+	setenv("BERTH_TEST_KEPT", "kept", 1);
+	setenv("BERTH_TEST_OVER", "ours", 1);
+	strv_add(&env, "BERTH_TEST_OVER=a b=c");
+	strv_add(&env, "BERTH_TEST_NEW=");
+	options.env = &env;
+	assert_int_equal(run_script("env | grep ^BERTH_TEST_ | sort", &options, &result, &err), 0);
+	assert_string_equal(text_str(&result.out),
+			    "BERTH_TEST_KEPT=kept\nBERTH_TEST_NEW=\nBERTH_TEST_OVER=a b=c\n");
+	exec_result_release(&result);
+	assert_string_equal(getenv("BERTH_TEST_OVER"), "ours");
+	assert_null(getenv("BERTH_TEST_NEW"));
+	unsetenv("BERTH_TEST_KEPT");
+	unsetenv("BERTH_TEST_OVER");
+}
+
+/* S11 */
+static void secrets_are_known_by_name_or_by_their_user(void **state)
+{
+	static const struct {
+		const char *pair;
+		bool secret;
+	} rows[] = {
+		{ "DB_PASSWORD=x", true },
+		{ "api_token=x", true },
+		{ "https_proxy=http://u:p@proxy:3128", true },
+		{ "HTTPS_PROXY=u:p@proxy:3128", true },
+		{ "DATABASE_URL=postgres://u:p@db/x", true },
+		{ "https_proxy=http://proxy:3128", false },
+		{ "MAIL=me@example.org", false },
+		{ "PLAIN=PASSWORD", false },
+		{ "DB_PASSWORD", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (exec_is_secret(rows[i].pair) != rows[i].secret)
+			fail_msg("'%s'", rows[i].pair);
+	}
+}
+
 /* CN-027 */
 static void secrets_do_not_show_in_the_log(void **state)
 {
@@ -313,6 +362,8 @@ int main(void)
 		cmocka_unit_test(interrupt_ends_the_wait),
 		cmocka_unit_test(one_left_behind_does_not_hold_us_up),
 		cmocka_unit_test(every_start_is_counted),
+		cmocka_unit_test(environment_is_ours_with_the_given_over_it),
+		cmocka_unit_test(secrets_are_known_by_name_or_by_their_user),
 		cmocka_unit_test(secrets_do_not_show_in_the_log),
 	};
 

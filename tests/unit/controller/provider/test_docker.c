@@ -471,7 +471,7 @@ static void failed_call_is_shown_to_who_asks_for_it(void **state)
 	answer(rig, "run", "a warning\ndocker: the moon is wrong", "125");
 	log = log_of_a_failure(rig, &spec);
 	assert_non_null(strstr(log, "exit code 125: docker run --name=n "));
-	assert_non_null(strstr(log, "--env=DB_PASSWORD=***"));
+	assert_non_null(strstr(log, "--env=DB_PASSWORD "));
 	assert_null(strstr(log, "hunter2"));
 	assert_non_null(strstr(log, "a warning\ndocker: the moon is wrong"));
 	free(log);

@@ -314,6 +314,45 @@ static void remapped_users_are_mapped_back(void **state)
 	free(all);
 }
 
+/* S11: everybody may read an argv. What the client heeds itself is given to it only where it is secret. */
+static void values_of_variables_are_not_among_the_words(void **state)
+{
+	static const char *const pairs[][2] = {
+		{ "ANY", "canary-1" },          { "https_proxy", "http://u:canary-2@192.0.2.1:9" },
+		{ "PATH", "/node/bin" },        { "HTTP_PROXY", "http://192.0.2.1:9" },
+		{ "DOCKER_TOKEN", "canary-3" }, { "GLOB*", "x" },
+		{ "TWO", "lines\nof=it" },
+	};
+	struct kv items[ARRAY_LEN(pairs)];
+	struct kv_list env = { items, ARRAY_LEN(pairs) };
+	struct node_spec spec = worker();
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+		items[i] = (struct kv){ (char *)pairs[i][0], (char *)pairs[i][1] };
+	spec.env = &env;
+	for (size_t i = 0; i < ARRAY_LEN(engines); i++) {
+		cleanup_with(provider) struct provider *p =
+			open_engine(engines[i], &control_plain_host, &whole_engine);
+		cleanup_with(plan) struct plan plan = { 0 };
+		cleanup_free char *all = NULL, *given = NULL;
+
+		assert_int_equal(provider_plan_create(p, &spec, &plan, &err), 0);
+		all = control_argv(&plan_last(&plan)->argv);
+		given = control_argv(&plan_last(&plan)->env);
+		assert_null(strstr(all, "canary"));
+		assert_non_null(strstr(all, " | --env=ANY | "));
+		assert_non_null(strstr(all, " | --env=https_proxy | "));
+		assert_non_null(strstr(all, " | --env=PATH=/node/bin | "));
+		assert_non_null(strstr(all, " | --env=HTTP_PROXY=http://192.0.2.1:9 | "));
+		assert_non_null(strstr(all, " | --env=GLOB*=x | "));
+		assert_string_equal(given, "ANY=canary-1 | DOCKER_TOKEN=canary-3 | "
+					   "TWO=lines\nof=it | "
+					   "https_proxy=http://u:canary-2@192.0.2.1:9");
+	}
+}
+
 /* Its directories and limits are not this host's. */
 static void remote_engine_gets_nothing_of_this_host(void **state)
 {
@@ -422,6 +461,7 @@ static void unknown_kind_of_gpu_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_of_variables_are_not_among_the_words),
 		cmocka_unit_test(limits_are_memory_without_swap_and_cpus),
 		cmocka_unit_test(limits_that_cannot_hold_are_left_out),
 		cmocka_unit_test(gpus_are_what_each_engine_calls_them),

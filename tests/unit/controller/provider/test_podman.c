@@ -206,9 +206,9 @@ static void environment_is_sorted(void **state)
 	spec.role = NODE_CONTROL_PLANE;
 	words = create_words(&control_plain_host, &spec);
 	assert_non_null(strstr(words,
-			       " | --env=ALPHA=2 | --env=BERTH_CLUSTER=c | "
+			       " | --env=ALPHA | --env=BERTH_CLUSTER=c | "
 			       "--env=BERTH_NODE=c-worker | --env=BERTH_ROLE=control-plane | "
-			       "--env=KUBECONFIG=/etc/kubernetes/admin.conf | --env=ZED=1 | "
+			       "--env=KUBECONFIG=/etc/kubernetes/admin.conf | --env=ZED | "
 			       "--env=container=podman | --label="));
 	free(words);
 }
