@@ -39,27 +39,41 @@ static void spread(const uint8_t *block, uint32_t w[64])
 	}
 }
 
-/* 6.2.2, steps 2 to 4. Instead of moving all eight words, each round begins one word further back. */
+/* 6.2.2, step 3, once; what the words are called moves on by one from round to round instead of the words. */
+#define ROUND(a, b, c, d, e, f, g, h, i)                                                         \
+	do {                                                                                     \
+		h += (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + (g ^ (e & (f ^ g))) +      \
+		     rounds[i] + w[i];                                                           \
+		d += h;                                                                          \
+		h += (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) + ((a & b) | (c & (a | b))); \
+	} while (0)
+
+/* 6.2.2, steps 2 to 4. */
 static void mix(uint32_t state[8], const uint8_t *block)
 {
-	uint32_t v[8], w[64];
+	uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
+	uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
+	uint32_t w[64];
 
 	spread(block, w);
-	memcpy(v, state, sizeof(v));
-#define V(n) v[((n) + 64 - i) & 7]
-#pragma GCC unroll 8
-	for (size_t i = 0; i < 64; i++) {
-		uint32_t a = V(0), b = V(1), c = V(2), e = V(4), f = V(5), g = V(6);
-		uint32_t t = V(7) + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) +
-			     ((e & f) ^ (~e & g)) + rounds[i] + w[i];
-
-		V(3) += t;
-		V(7) = t + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +
-		       ((a & b) ^ (a & c) ^ (b & c));
+	for (size_t i = 0; i < 64; i += 8) {
+		ROUND(a, b, c, d, e, f, g, h, i);
+		ROUND(h, a, b, c, d, e, f, g, i + 1);
+		ROUND(g, h, a, b, c, d, e, f, i + 2);
+		ROUND(f, g, h, a, b, c, d, e, i + 3);
+		ROUND(e, f, g, h, a, b, c, d, i + 4);
+		ROUND(d, e, f, g, h, a, b, c, i + 5);
+		ROUND(c, d, e, f, g, h, a, b, i + 6);
+		ROUND(b, c, d, e, f, g, h, a, i + 7);
 	}
-#undef V
-	for (size_t i = 0; i < 8; i++)
-		state[i] += v[i];
+	state[0] += a;
+	state[1] += b;
+	state[2] += c;
+	state[3] += d;
+	state[4] += e;
+	state[5] += f;
+	state[6] += g;
+	state[7] += h;
 }
 
 void sha256_start(struct sha256 *h)
