@@ -15,6 +15,7 @@ struct list_call {
 };
 
 struct load_call {
+	const Berth__Node__V1__ImageLoadRequest *req;
 	Berth__Node__V1__StreamOpened_Closure reply;
 	void *call;
 };
@@ -143,6 +144,8 @@ static void on_runtime(void *arg, const struct runtime_info *info, const struct 
 	} else if (opened_helper(load.call, "image import", importer->argv, true, &s, &err) < 0) {
 		call_fail(load.call, &err);
 	} else {
+		if (load.req->checked)
+			stream_check_input(s);
 		call_note(load.call, "imports images");
 		opened_reply(s, load.reply, load.call);
 	}
@@ -152,11 +155,10 @@ static void images_load(Berth__Node__V1__Images_Service *self,
 			const Berth__Node__V1__ImageLoadRequest *req,
 			Berth__Node__V1__StreamOpened_Closure reply, void *call)
 {
-	const struct load_call load = { .reply = reply, .call = call };
+	const struct load_call load = { .req = req, .reply = reply, .call = call };
 	void *kept = keep(&load, sizeof(load), call);
 
 	(void)self;
-	(void)req;
 	if (kept)
 		runtime_get_info(call_agent(call)->runtime, call_deadline(call), on_runtime, kept);
 }

@@ -132,12 +132,28 @@ static void on_written(void *arg, uint64_t next_offset, const struct err *err)
 	w.reply.write(&rep, w.call);
 }
 
+/* False: the call has been failed. */
+static bool take_sum(struct stream *s, const ProtobufCBinaryData *sum, void *call)
+{
+	struct err err;
+
+	if (sum->len == SHA256_BYTES) {
+		stream_tell_sha256(s, sum->data);
+	} else if (sum->len > 0) {
+		err_set(&err, ERR_INVALID_ARGUMENT, 0, "a SHA-256 has %d bytes, not %zu",
+			SHA256_BYTES, sum->len);
+		call_fail(call, &err);
+		return false;
+	}
+	return true;
+}
+
 static void streams_write(Berth__Node__V1__Streams_Service *self,
 			  const Berth__Node__V1__StreamWriteRequest *req,
 			  Berth__Node__V1__StreamWriteReply_Closure reply, void *call)
 {
 	struct stream *s = find_stream(call, &req->stream_id);
-	struct waiting *w = s ? waiting_new(call) : NULL;
+	struct waiting *w = s && take_sum(s, &req->sha256, call) ? waiting_new(call) : NULL;
 
 	(void)self;
 	if (!w)

@@ -299,12 +299,13 @@ static void child_close(void *source)
 	struct child *c = source;
 
 	timer_stop(&c->drain);
-	in_close(c);
 	out_close(&c->out[0]);
 	out_close(&c->out[1]);
 	sd_event_source_disable_unref(c->exit_source);
 	c->exit_source = NULL;
+	/* Killed first: what was left halfway must not take the end of the pipe for that of its input. */
 	children_bury(c->streams, c->pid, c->pidfd, c->cgroup);
+	in_close(c);
 	free(c);
 }
 

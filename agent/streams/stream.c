@@ -3,6 +3,7 @@
  */
 #include "agent/streams/streams_impl.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -209,7 +210,38 @@ static size_t hand_on(struct stream *s, const uint8_t *bytes, size_t len)
 	/* Nobody reads it any more: whoever writes is let come to its end. */
 	if (s->finished)
 		return len;
-	return s->ops->input(s->source, bytes, len);
+	len = s->ops->input(s->source, bytes, len);
+	if (s->in_checked)
+		sha256_add(&s->in_hash, bytes, len);
+	return len;
+}
+
+/* What was taken, and 'rest' as its last bytes. */
+static bool is_as_sent(const struct stream *s, const uint8_t *rest, size_t len)
+{
+	struct sha256 whole = s->in_hash;
+	uint8_t sum[SHA256_BYTES];
+
+	if (!s->in_checked || s->in_ended || s->finished)
+		return true;
+	sha256_add(&whole, rest, len);
+	sha256_end(&whole, sum);
+	return s->told_sum && memcmp(sum, s->in_sum, sizeof(sum)) == 0;
+}
+
+/* Its input stays open until it is gone: an end is what it must not see. */
+static void break_off(struct stream *s)
+{
+	struct stream_end end = { .exit_code = 128 + SIGKILL, .signal = SIGKILL };
+	struct err ignored;
+
+	s->in_ended = true;
+	s->ops->signal(s->source, SIGKILL, &ignored);
+	err_set(&end.err, ERR_DATA_LOSS, 0,
+		s->told_sum ? "what arrived is not what was sent: its SHA-256 differs"
+			    : "what arrived cannot be checked: it came without its SHA-256");
+	err_explain(&end.err, "CONTENT_CHANGED", "nothing was made of it; try again");
+	stream_finish(s, &end);
 }
 
 static void end_input(struct stream *s)
@@ -221,14 +253,30 @@ static void end_input(struct stream *s)
 		s->ops->input_end(s->source);
 }
 
+void stream_check_input(struct stream *s)
+{
+	s->in_checked = true;
+	sha256_start(&s->in_hash);
+}
+
+void stream_tell_sha256(struct stream *s, const uint8_t sha256[SHA256_BYTES])
+{
+	memcpy(s->in_sum, sha256, SHA256_BYTES);
+	s->told_sum = true;
+}
+
 /* Hands on what is new. False: the source takes nothing at present. */
 static bool try_write(struct stream *s, const struct stream_waiter *w)
 {
 	uint64_t stop = w->write.offset + w->write.len;
+	size_t left = stop > s->in_offset ? (size_t)(stop - s->in_offset) : 0;
+	const uint8_t *bytes = w->write.bytes + (w->write.len - left);
 
-	if (s->in_offset < stop) {
-		size_t left = (size_t)(stop - s->in_offset);
-		size_t taken = hand_on(s, w->write.bytes + (w->write.len - left), left);
+	/* Before the last bytes are handed on: an archive tells by itself where it ends. */
+	if (w->write.eof && stop >= s->in_offset && !is_as_sent(s, bytes, left))
+		break_off(s);
+	if (left > 0) {
+		size_t taken = hand_on(s, bytes, left);
 
 		if (taken == 0)
 			return false;

@@ -14,6 +14,7 @@
  */
 #include "shared/base/deadline.h"
 #include "shared/base/err.h"
+#include "shared/base/sha256.h"
 #include "shared/wire/methods.h"
 
 #include <stdbool.h>
@@ -82,6 +83,11 @@ size_t streams_count(const struct streams *streams);
 /* Makes a session; 'source' is its from here on, on success only. */
 int stream_new(struct streams *streams, const struct stream_ops *ops, void *source,
 	       enum method_role role, struct stream **ret_stream, struct err *err);
+/* The end of its input must come with the SHA-256 of all of it (NS-075). When that is missing or another, the
+ * bytes of that last write are not handed on, what runs is sent SIGKILL instead of being told of the end, and
+ * the session ends with ERR_DATA_LOSS, reason CONTENT_CHANGED. To be said before the first input; the source
+ * needs ops->signal. */
+void stream_check_input(struct stream *s);
 /* STREAM_ID_BYTES, borrowed. */
 const uint8_t *stream_id(const struct stream *s);
 
@@ -129,6 +135,9 @@ void stream_read(struct stream *s, uint64_t offset, size_t max, struct deadline 
 /* See Streams.Write. 'bytes' are borrowed until 'done'. */
 void stream_write(struct stream *s, uint64_t offset, const uint8_t *bytes, size_t len, bool eof,
 		  struct deadline by, stream_write_fn *done, void *arg);
+/* What the sender says the SHA-256 of all input is: before the write with 'eof'. Without
+ * stream_check_input() nobody looks at it. */
+void stream_tell_sha256(struct stream *s, const uint8_t sha256[SHA256_BYTES]);
 int stream_resize(struct stream *s, unsigned rows, unsigned columns, struct err *err);
 int stream_signal(struct stream *s, int signal, struct err *err);
 void stream_close(struct stream *s);

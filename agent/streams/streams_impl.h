@@ -54,6 +54,10 @@ struct stream {
 
 	uint64_t in_offset; /* input that was taken */
 	bool in_ended;
+	bool in_checked; /* its end must come with its sum */
+	bool told_sum;
+	uint8_t in_sum[SHA256_BYTES]; /* the sender's */
+	struct sha256 in_hash;        /* of what was taken */
 
 	struct stream_waiter *waiters;
 	size_t waiting;

@@ -13,11 +13,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#define READ_BYTES ((size_t)256 * 1024)
+/* The last so many bytes are sent with the digest: an archive's own end is among them (NS-075). */
+#define LAST_BYTES CLIENT_STREAM_LAST_MAX
 /* NS-071: what an import makes of an archive that broke off on its way. */
 #define TRIES 3
 
@@ -59,24 +61,69 @@ static int has_image(const struct load *load, struct client *client, bool *ret, 
 	return 0;
 }
 
+DEFINE_CLEANUP(digest, EVP_MD_CTX *, EVP_MD_CTX_free)
+
+static int no_digest(struct err *err)
+{
+	return err_set(err, ERR_INTERNAL, 0, "OpenSSL computes no SHA-256");
+}
+
+/* All but the last, which stay in 'buffer' of twice LAST_BYTES: '*ret_held'. */
+static int feed_most(const struct load *load, int fd, EVP_MD_CTX *digest, uint8_t *buffer,
+		     struct transfer_feed *feed, size_t *ret_held, struct err *err)
+{
+	size_t held = 0;
+	ssize_t n;
+
+	while ((n = read(fd, buffer + held, 2 * LAST_BYTES - held)) > 0) {
+		if (EVP_DigestUpdate(digest, buffer + held, (size_t)n) != 1)
+			return no_digest(err);
+		held += (size_t)n;
+		if (held < 2 * LAST_BYTES)
+			continue;
+		if (transfer_feed_sink(feed, buffer, LAST_BYTES, err) < 0)
+			return -1;
+		held = LAST_BYTES;
+		memcpy(buffer, buffer + LAST_BYTES, held);
+	}
+	if (n < 0)
+		return err_set(err, ERR_INTERNAL, errno, "read '%s'", load->file);
+	*ret_held = held;
+	return 0;
+}
+
+static int feed_last(const uint8_t *bytes, size_t len, EVP_MD_CTX *digest,
+		     struct transfer_feed *feed, struct err *err)
+{
+	size_t before = len > LAST_BYTES ? len - LAST_BYTES : 0;
+	uint8_t sum[EVP_MAX_MD_SIZE];
+
+	if (EVP_DigestFinal_ex(digest, sum, NULL) != 1)
+		return no_digest(err);
+	if (transfer_feed_sink(feed, bytes, before, err) < 0)
+		return -1;
+	return transfer_feed_last(feed, bytes + before, len - before, sum, err);
+}
+
 static int feed_file(const struct load *load, struct transfer_feed *feed, struct err *err)
 {
 	cleanup_fd int fd = open(load->file, O_RDONLY | O_CLOEXEC);
-	cleanup_free uint8_t *buffer = malloc(READ_BYTES);
-	ssize_t n = 0;
+	cleanup_free uint8_t *buffer = malloc(2 * LAST_BYTES);
+	cleanup_with(digest) EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	size_t held = 0;
 
 	if (!buffer)
 		return err_oom(err);
 	if (fd < 0)
 		return err_set(err, errno == ENOENT ? ERR_NOT_FOUND : ERR_FAILED_PRECONDITION,
 			       errno, "open '%s'", load->file);
-	while ((n = read(fd, buffer, READ_BYTES)) > 0) {
-		if (transfer_feed_sink(feed, buffer, (size_t)n, err) < 0)
-			return -1;
-	}
-	if (n < 0)
-		return err_set(err, ERR_INTERNAL, errno, "read '%s'", load->file);
-	return transfer_feed_end(feed, err);
+	if (!digest || EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1)
+		return no_digest(err);
+	if (feed_most(load, fd, digest, buffer, feed, &held, err) < 0)
+		return -1;
+	if (held == 0)
+		return err_set(err, ERR_INVALID_ARGUMENT, 0, "'%s' is empty", load->file);
+	return feed_last(buffer, held, digest, feed, err);
 }
 
 static int send_once(const struct load *load, struct client *client, struct err *err)
@@ -89,6 +136,7 @@ static int send_once(const struct load *load, struct client *client, struct err 
 	struct client_stream_id id = { 0 };
 	int result;
 
+	req.checked = true;
 	berth__node__v1__images__load(&rpc.base, &req, client_stream_take_id, &id);
 	if (rpc.result < 0 || client_stream_open(client, id.bytes, id.len, &stream, err) < 0)
 		return -1;

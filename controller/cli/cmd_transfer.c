@@ -87,15 +87,28 @@ int transfer_feed_sink(void *arg, const void *bytes, size_t len, struct err *err
 	return client_stream_write(feed->stream, bytes, len, feed->inv->by, err);
 }
 
-int transfer_feed_end(struct transfer_feed *feed, struct err *err)
+static int wait_verdict(struct transfer_feed *feed, struct err *err)
 {
-	if (client_stream_write_end(feed->stream, feed->inv->by, err) < 0)
-		return -1;
 	while (!feed->ended) {
 		if (look(feed, deadline_in_ms(WAIT_MS), err) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+int transfer_feed_end(struct transfer_feed *feed, struct err *err)
+{
+	if (client_stream_write_end(feed->stream, feed->inv->by, err) < 0)
+		return -1;
+	return wait_verdict(feed, err);
+}
+
+int transfer_feed_last(struct transfer_feed *feed, const uint8_t *bytes, size_t len,
+		       const uint8_t sha256[CLIENT_STREAM_SHA256_BYTES], struct err *err)
+{
+	if (client_stream_write_last(feed->stream, bytes, len, sha256, feed->inv->by, err) < 0)
+		return -1;
+	return wait_verdict(feed, err);
 }
 
 /* --- out ------------------------------------------------------------------------------------------- */

@@ -35,6 +35,9 @@ struct transfer_feed {
 int transfer_feed_sink(void *arg, const void *bytes, size_t len, struct err *err);
 /* Nothing more comes: waits for the node's verdict. */
 int transfer_feed_end(struct transfer_feed *feed, struct err *err);
+/* The same, with the last bytes and the SHA-256 of all: see client_stream_write_last(). */
+int transfer_feed_last(struct transfer_feed *feed, const uint8_t *bytes, size_t len,
+		       const uint8_t sha256[CLIENT_STREAM_SHA256_BYTES], struct err *err);
 
 /* Out of it. Zero-initialise; set the first two; release it. */
 struct transfer_pull {

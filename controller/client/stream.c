@@ -39,6 +39,8 @@ struct client_stream {
 
 	struct client *writer; /* NULL until the first write */
 	uint64_t write_offset;
+	bool has_sha256;
+	uint8_t sha256[CLIENT_STREAM_SHA256_BYTES]; /* of all input */
 
 	pthread_mutex_t control_lock; /* of the next: both threads may want it */
 	struct client *control; /* NULL until needed: the other two may be waiting in a call */
@@ -269,6 +271,8 @@ static int write_once(struct client_stream *s, const uint8_t *bytes, size_t len,
 	req.offset = s->write_offset;
 	req.data = (ProtobufCBinaryData){ len, (uint8_t *)bytes };
 	req.eof = eof;
+	if (eof && s->has_sha256)
+		req.sha256 = (ProtobufCBinaryData){ sizeof(s->sha256), s->sha256 };
 	berth__node__v1__streams__write(&rpc.base, &req, take_write, ret_next);
 	if (rpc.result < 0)
 		return -1;
@@ -322,6 +326,23 @@ int client_stream_write_end(struct client_stream *s, struct deadline by, struct 
 	size_t taken;
 
 	return write_some(s, NULL, 0, true, by, &taken, err);
+}
+
+int client_stream_write_last(struct client_stream *s, const uint8_t *bytes, size_t len,
+			     const uint8_t sha256[CLIENT_STREAM_SHA256_BYTES], struct deadline by,
+			     struct err *err)
+{
+	memcpy(s->sha256, sha256, sizeof(s->sha256));
+	s->has_sha256 = true;
+	while (len > 0) {
+		size_t taken;
+
+		if (write_some(s, bytes, len, true, by, &taken, err) < 0)
+			return -1;
+		bytes += taken;
+		len -= taken;
+	}
+	return 0;
 }
 
 /* --- control --------------------------------------------------------------------------------------- */

@@ -15,7 +15,9 @@
 struct Berth__Node__V1__StreamOpened;
 struct client_stream;
 
-#define CLIENT_STREAM_ID_BYTES 16
+#define CLIENT_STREAM_ID_BYTES     16
+#define CLIENT_STREAM_SHA256_BYTES 32
+#define CLIENT_STREAM_LAST_MAX     ((size_t)256 * 1024)
 /* How long an agent that does not answer is waited for (F22). */
 #define STREAM_LOST_MS 15000
 
@@ -61,6 +63,12 @@ int client_stream_read(struct client_stream *s, struct deadline by, client_strea
 int client_stream_write(struct client_stream *s, const uint8_t *bytes, size_t len,
 			struct deadline by, struct err *err);
 int client_stream_write_end(struct client_stream *s, struct deadline by, struct err *err);
+/* The last of its input, 1 to CLIENT_STREAM_LAST_MAX bytes, with the SHA-256 of all input: a session that was
+ * opened to check it takes these bytes only when it is right, and else ends with ERR_DATA_LOSS. The more they
+ * are, the less can be made of input that is wrong. */
+int client_stream_write_last(struct client_stream *s, const uint8_t *bytes, size_t len,
+			     const uint8_t sha256[CLIENT_STREAM_SHA256_BYTES], struct deadline by,
+			     struct err *err);
 int client_stream_resize(struct client_stream *s, unsigned rows, unsigned columns, struct err *err);
 int client_stream_signal(struct client_stream *s, int signal, struct err *err);
 

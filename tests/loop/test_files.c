@@ -5,6 +5,7 @@
 #include "shared/base/cleanup.h"
 #include "tests/support/cli.h"
 #include "tests/support/cli_rig.h"
+#include "tests/support/door.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -457,6 +458,28 @@ static void an_archive_is_fed_to_the_import(void **state)
 		   at(rig, "no.tar"), "-N", NODE, NULL);
 }
 
+/* NS-075: a byte that changes on its way, and after it one archive that does not */
+static void an_archive_that_changed_on_its_way_is_not_imported(void **state)
+{
+	const struct cli_rig *rig = *state;
+	struct door *door = door_open(rig->agent.socket, "#fragile");
+	char tar[512] = { 0 };
+
+	memset(tar, 'x', sizeof(tar) - 1);
+	memcpy(tar + 257, "ustar", 5);
+	write_file(at(rig, "good.tar"), tar, 0644);
+	memcpy(tar + 400, "#fragile", 8);
+	write_file(at(rig, "bad.tar"), tar, 0644);
+	cli_expect(1, "", "what arrived is not what was sent: its SHA-256 differs", "load",
+		   "archive", at(rig, "bad.tar"), "-N", NODE, NULL);
+	assert_true(door_changes(door) > 0);
+	cli_expect(0, "good.tar loaded on " NODE, "", "load", "archive", at(rig, "good.tar"), "-N",
+		   NODE, NULL);
+	door_close(door);
+	cli_expect(0, "bad.tar loaded on " NODE, "", "load", "archive", at(rig, "bad.tar"), "-N",
+		   NODE, NULL);
+}
+
 /* --- lost connections ------------------------------------------------------------------------------ */
 
 #define BIG_BYTES ((size_t)48 * 1024 * 1024)
@@ -551,6 +574,7 @@ int main(void)
 		TEST(images_are_listed),
 		TEST(a_copy_survives_lost_connections),
 		TEST(an_archive_is_fed_to_the_import),
+		TEST(an_archive_that_changed_on_its_way_is_not_imported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

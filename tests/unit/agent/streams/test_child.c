@@ -437,6 +437,34 @@ static void empty_name_is_no_program(void **state)
 		       "PROGRAM_NOT_FOUND");
 }
 
+/* NS-075: it has read all but the end, which it would take for a whole archive's */
+static void import_of_changed_input_is_killed_before_its_end(void **state)
+{
+	static const uint8_t wrong[SHA256_BYTES];
+	char dir[] = "/tmp/berth-child-XXXXXX", script[128], path[64];
+	struct st_rig *rig = *state;
+	struct st_answer answer;
+	struct st_output out;
+	struct stream *s;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/imported", dir);
+	snprintf(script, sizeof(script), "echo $$; cat; echo >%s", path);
+	s = open_spec(rig,
+		      (struct child_spec){ .argv = SH(script), .input = true, .helper = true });
+	stream_check_input(s);
+	stream_tell_sha256(s, wrong);
+	st_read(s, 0, 0, 10000, &answer);
+	st_wait(rig, &answer);
+	st_write_all(rig, s, "line\nmore\n", 10);
+	st_read_all(rig, s, 0, &out);
+	assert_int_equal(out.end.err.code, ERR_DATA_LOSS);
+	stream_close(s);
+	st_until(rig, !process_is_alive((pid_t)strtol(answer.text, NULL, 10)));
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, st_setup, st_teardown)
 
 int main(void)
@@ -461,6 +489,7 @@ int main(void)
 		TEST(terminal_takes_keys),
 		TEST(pipes_have_no_size),
 		TEST(helper_says_why_it_failed),
+		TEST(import_of_changed_input_is_killed_before_its_end),
 		TEST(mebibytes_go_both_ways_unchanged),
 		TEST(empty_name_is_no_program),
 	};

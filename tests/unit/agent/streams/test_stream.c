@@ -4,6 +4,7 @@
 #include "tests/support/streams.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -471,6 +472,96 @@ static void without_sessions_there_is_no_timer(void **state)
 	assert_int_equal(sd_event_run(rig->loop, 150000), 0);
 }
 
+/* Of "hello". */
+static const uint8_t hello_sum[SHA256_BYTES] = { 0x2c, 0xf2, 0x4d, 0xba, 0x5f, 0xb0, 0xa3, 0x0e,
+						 0x26, 0xe8, 0x3b, 0x2a, 0xc5, 0xb9, 0xe2, 0x9e,
+						 0x1b, 0x16, 0x1e, 0x5c, 0x1f, 0xa7, 0x42, 0x5e,
+						 0x73, 0x04, 0x33, 0x62, 0x93, 0x8b, 0x98, 0x24 };
+
+static struct stream *open_checked(struct st_rig *rig)
+{
+	struct stream *s = open_one(rig);
+
+	source.takes = sizeof(source.taken) - 1;
+	stream_check_input(s);
+	return s;
+}
+
+static void assert_broken_off(struct st_rig *rig, struct stream *s, const char *why)
+{
+	struct st_answer a;
+
+	st_read(s, 0, 0, 5000, &a);
+	st_wait(rig, &a);
+	assert_true(a.ended);
+	assert_int_equal(a.end.err.code, ERR_DATA_LOSS);
+	assert_string_equal(a.end.err.reason, "CONTENT_CHANGED");
+	assert_non_null(strstr(a.end.err.msg, why));
+	assert_int_equal(source.signal, SIGKILL);
+	assert_int_equal(source.ends, 0);
+}
+
+/* NS-075: taken in pieces, the last ones twice */
+static void checked_input_that_is_as_sent_ends(void **state)
+{
+	struct stream *s = open_checked(*state);
+	struct st_answer a;
+
+	source.takes = 3;
+	st_write(s, 0, "he", 2, false, 0, &a);
+	stream_tell_sha256(s, hello_sum);
+	st_write(s, 2, "llo", 3, true, 0, &a);
+	assert_int_equal(a.next_offset, 3);
+	assert_int_equal(source.ends, 0);
+	source.takes = 10;
+	st_write(s, 2, "llo", 3, true, 0, &a);
+	st_write(s, 2, "llo", 3, true, 0, &a);
+	st_write(s, 5, "", 0, true, 0, &a);
+	assert_int_equal(a.err.code, ERR_OK);
+	assert_string_equal(source.taken, "hello");
+	assert_int_equal(source.ends, 1);
+	assert_int_equal(source.signal, 0);
+}
+
+/* NS-075: what came with the sum was not handed on */
+static void checked_input_that_changed_is_broken_off(void **state)
+{
+	struct stream *s = open_checked(*state);
+	struct st_answer a;
+
+	st_write(s, 0, "hEl", 3, false, 0, &a);
+	stream_tell_sha256(s, hello_sum);
+	st_write(s, 3, "lo", 2, true, 0, &a);
+	assert_int_equal(a.err.code, ERR_OK);
+	assert_int_equal(a.next_offset, 5);
+	assert_broken_off(*state, s, "not what was sent");
+	assert_string_equal(source.taken, "hEl");
+}
+
+/* NS-075 */
+static void checked_input_without_its_sum_is_broken_off(void **state)
+{
+	struct stream *s = open_checked(*state);
+	struct st_answer a;
+
+	st_write(s, 0, "hello", 5, true, 0, &a);
+	assert_broken_off(*state, s, "without its SHA-256");
+	assert_string_equal(source.taken, "");
+}
+
+/* NS-075: what an older agent or another session does with it */
+static void sum_of_input_that_is_not_checked_is_passed_over(void **state)
+{
+	struct stream *s = open_one(*state);
+	struct st_answer a;
+
+	source.takes = 10;
+	stream_tell_sha256(s, hello_sum);
+	st_write(s, 0, "other", 5, true, 0, &a);
+	assert_int_equal(source.ends, 1);
+	assert_int_equal(source.signal, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, st_setup, st_teardown)
 
 int main(void)
@@ -493,6 +584,10 @@ int main(void)
 		TEST(session_that_ended_drops_input),
 		TEST(deaf_session_refuses_what_it_cannot),
 		TEST(write_over_the_limit_is_refused),
+		TEST(checked_input_that_is_as_sent_ends),
+		TEST(checked_input_that_changed_is_broken_off),
+		TEST(checked_input_without_its_sum_is_broken_off),
+		TEST(sum_of_input_that_is_not_checked_is_passed_over),
 		TEST(close_answers_who_waits),
 		TEST(session_nobody_asks_about_is_closed),
 		TEST(lower_role_does_not_get_at_it),
