@@ -84,7 +84,7 @@ int transfer_feed_sink(void *arg, const void *bytes, size_t len, struct err *err
 	if (!feed->ended && feed->since_look >= LOOK_BYTES &&
 	    look(feed, deadline_in_ms(0), err) < 0)
 		return -1;
-	return client_stream_write_behind(feed->stream, bytes, len, feed->inv->by, err);
+	return client_stream_write(feed->stream, bytes, len, feed->inv->by, err);
 }
 
 int transfer_feed_end(struct transfer_feed *feed, struct err *err)

@@ -29,16 +29,6 @@
 /* Before an agent that was busy is asked again. */
 #define BUSY_PAUSE_MS 10
 
-/* The last part of a client_stream_write_behind(). */
-struct behind {
-	struct ahead *thread; /* NULL until the first; writes by 'writer' and 'write_offset' */
-	uint8_t bytes[CHUNK_BYTES];
-	size_t len;
-	struct deadline by;
-	int result;
-	struct err err;
-};
-
 struct client_stream {
 	uint8_t id[CLIENT_STREAM_ID_BYTES];
 	struct client *reader; /* borrowed */
@@ -49,7 +39,6 @@ struct client_stream {
 
 	struct client *writer; /* NULL until the first write */
 	uint64_t write_offset;
-	struct behind *behind; /* NULL until the first */
 
 	pthread_mutex_t control_lock; /* of the next: both threads may want it */
 	struct client *control; /* NULL until needed: the other two may be waiting in a call */
@@ -328,72 +317,10 @@ int client_stream_write(struct client_stream *s, const uint8_t *bytes, size_t le
 	return 0;
 }
 
-/* ahead_fn */
-static void write_part(void *arg)
-{
-	struct client_stream *s = arg;
-	struct behind *b = s->behind;
-
-	b->result = client_stream_write(s, b->bytes, b->len, b->by, &b->err);
-}
-
-static int open_behind(struct client_stream *s, struct err *err)
-{
-	struct behind *b;
-
-	if (s->behind)
-		return 0;
-	b = malloc(sizeof(*b));
-	if (!b)
-		return err_oom(err);
-	b->result = 0;
-	if (ahead_open(&b->thread, err) < 0) {
-		free(b);
-		return -1;
-	}
-	s->behind = b;
-	return 0;
-}
-
-/* What has become of the part that was under way. Its failure stays. */
-static int settle_behind(struct client_stream *s, struct err *err)
-{
-	struct behind *b = s->behind;
-
-	if (!b)
-		return 0;
-	ahead_wait(b->thread);
-	if (b->result < 0)
-		*err = b->err;
-	return b->result;
-}
-
-int client_stream_write_behind(struct client_stream *s, const uint8_t *bytes, size_t len,
-			       struct deadline by, struct err *err)
-{
-	if (open_behind(s, err) < 0)
-		return -1;
-	while (len > 0) {
-		size_t part = len < CHUNK_BYTES ? len : CHUNK_BYTES;
-
-		if (settle_behind(s, err) < 0)
-			return -1;
-		memcpy(s->behind->bytes, bytes, part);
-		s->behind->len = part;
-		s->behind->by = by;
-		ahead_begin(s->behind->thread, write_part, s);
-		bytes += part;
-		len -= part;
-	}
-	return 0;
-}
-
 int client_stream_write_end(struct client_stream *s, struct deadline by, struct err *err)
 {
 	size_t taken;
 
-	if (settle_behind(s, err) < 0)
-		return -1;
 	return write_some(s, NULL, 0, true, by, &taken, err);
 }
 
@@ -477,11 +404,6 @@ void client_stream_close(struct client_stream *s)
 	reply_free(s->ahead_reply);
 	/* Also one that has ended: the agent need not remember it any longer. */
 	end_session(s, s->reader);
-	/* A write that is under way finds no session any more, and then does not insist. */
-	atomic_store(&s->ended, true);
-	if (s->behind)
-		ahead_close(s->behind->thread);
-	free(s->behind);
 	client_close(s->writer);
 	client_close(s->control);
 	pthread_mutex_destroy(&s->control_lock);

@@ -60,10 +60,6 @@ int client_stream_read(struct client_stream *s, struct deadline by, client_strea
 /* Until all of it is taken. A session that has ended meanwhile takes everything and drops it. */
 int client_stream_write(struct client_stream *s, const uint8_t *bytes, size_t len,
 			struct deadline by, struct err *err);
-/* The same for bulk: copies 'bytes', and its last part (256 KiB at most) may still be under way when this
- * returns. The next write, or the end, tells if that one has failed; neither may be by another thread. */
-int client_stream_write_behind(struct client_stream *s, const uint8_t *bytes, size_t len,
-			       struct deadline by, struct err *err);
 int client_stream_write_end(struct client_stream *s, struct deadline by, struct err *err);
 int client_stream_resize(struct client_stream *s, unsigned rows, unsigned columns, struct err *err);
 int client_stream_signal(struct client_stream *s, int signal, struct err *err);
