@@ -48,11 +48,13 @@ cflags = -std=gnu11 -D_GNU_SOURCE $(warnings) $(hardening) -pthread \
 ldflags = -pie -pthread -Wl,-z,relro,-z,now,-z,pack-relative-relocs,--as-needed,--gc-sections $(LDFLAGS) $(sanitize)
 
 SHARED_LIBS     = $(call pkg_libs,libprotobuf-c libarchive)
-CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml libarchive libssl libcrypto)
+CONTROLLER_LIBS = -lnng $(call pkg_libs,libprotobuf-c json-c libfyaml libssl libcrypto) $(ARCHIVE_LIBS)
 AGENT_LIBS      = -lnng $(call pkg_libs,libprotobuf-c libsystemd libnghttp2)
 FRONT_LIBS      = $(call pkg_libs,libssl libcrypto libmicrohttpd libprotobuf-c libsystemd)
-# The static one: of the shared one's many dependencies none is needed for plain tar.
-COPY_LIBS       = -l:libarchive.a
+COPY_LIBS       = $(ARCHIVE_LIBS)
+# The static one: of the shared one's many dependencies none is needed for plain tar, and loading them is
+# half of a short command's time.
+ARCHIVE_LIBS    = -l:libarchive.a
 TEST_LIBS       = $(call pkg_libs,cmocka)
 
 # --- rooms ----------------------------------------------------------------------------------------

@@ -85,6 +85,6 @@ int64_t replay_expire(struct replay *replay);
 /* Replies kept. */
 size_t replay_count(const struct replay *replay);
 
-/* FNV-1a, 64 bits; begin with REPLAY_DIGEST_START. */
+/* After FNV-1a, 64 bits, by words, and of much at once by four words; begin with REPLAY_DIGEST_START. */
 #define REPLAY_DIGEST_START 0xcbf29ce484222325u
 uint64_t replay_digest(uint64_t digest, const void *bytes, size_t len);

@@ -464,6 +464,23 @@ static void the_file_stays_small_however_many_calls_there_are(void **state)
 	assert_true(knows(&life->rig, 10000 - 1024));
 }
 
+static void any_byte_of_much_changes_the_digest(void **state)
+{
+	static uint8_t bytes[16 * 1024 + 13];
+	uint64_t plain = replay_digest(REPLAY_DIGEST_START, bytes, sizeof(bytes)), changed[2];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		bytes[i] = 1;
+		changed[i % 2] = replay_digest(REPLAY_DIGEST_START, bytes, sizeof(bytes));
+		bytes[i] = 0;
+		assert_true(changed[i % 2] != plain);
+		/* Nor is the same byte in the next place the same. */
+		assert_true(i == 0 || changed[0] != changed[1]);
+	}
+	assert_true(replay_digest(REPLAY_DIGEST_START, bytes, sizeof(bytes) - 1) != plain);
+}
+
 #define LIFE(name) cmocka_unit_test_setup_teardown(name, life_setup, life_teardown)
 
 int main(void)
@@ -490,6 +507,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(nothing_that_was_held_back_is_done_again, setup,
 						teardown),
+		cmocka_unit_test(any_byte_of_much_changes_the_digest),
 		LIFE(a_call_from_before_a_restart_may_be_done_in_the_next_life),
 		LIFE(a_reply_outlives_the_agent_bit_for_bit),
 		LIFE(a_call_that_must_not_happen_twice_is_lost_when_it_was_running),
