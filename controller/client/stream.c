@@ -281,9 +281,11 @@ static int write_once(struct client_stream *s, const uint8_t *bytes, size_t len,
 	return err_set(err, ERR_DATA_LOSS, 0, "the agent counts the session's bytes wrong");
 }
 
+/* 1: the agent was busy, and nothing of it has been said. */
 static int write_some(struct client_stream *s, const uint8_t *bytes, size_t len, bool eof,
 		      struct deadline by, size_t *ret_taken, struct err *err)
 {
+	bool busy = false;
 	uint64_t next = 0;
 
 	if (atomic_load(&s->ended)) {
@@ -295,16 +297,17 @@ static int write_some(struct client_stream *s, const uint8_t *bytes, size_t len,
 
 		if (!ended && !is_busy(err))
 			return explain(err);
-		if (!ended)
+		busy = !ended;
+		if (busy)
 			pause_busy();
 		*ret_taken = ended ? len : 0;
 	} else {
 		*ret_taken = (size_t)(next - s->write_offset);
 		s->write_offset = next;
 	}
-	if (*ret_taken < len && deadline_is_over(by))
+	if ((busy || *ret_taken < len) && deadline_is_over(by))
 		return err_set(err, ERR_DEADLINE_EXCEEDED, 0, "the node took no more input");
-	return 0;
+	return busy;
 }
 
 int client_stream_write(struct client_stream *s, const uint8_t *bytes, size_t len,
@@ -324,8 +327,11 @@ int client_stream_write(struct client_stream *s, const uint8_t *bytes, size_t le
 int client_stream_write_end(struct client_stream *s, struct deadline by, struct err *err)
 {
 	size_t taken;
+	int rc;
 
-	return write_some(s, NULL, 0, true, by, &taken, err);
+	while ((rc = write_some(s, NULL, 0, true, by, &taken, err)) > 0)
+		;
+	return rc;
 }
 
 int client_stream_write_last(struct client_stream *s, const uint8_t *bytes, size_t len,
