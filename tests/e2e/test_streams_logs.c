@@ -187,7 +187,7 @@ static void log_of_a_real_container_is_shown_and_followed_to_its_end(void **stat
 	assert_string_equal(output.out, "demo: hello\n");
 	e2e_release(&output);
 	output = e2e_run(20, "logs", pod, (char *)NULL);
-	assert_int_equal(output.exit_code, 4);
+	assert_int_equal(output.exit_code, 2);
 	assert_non_null(strstr(output.errs, "main, side"));
 	e2e_release(&output);
 	output = e2e_run(30, "logs", pod, "-c", "side", "-f", "--timestamps", (char *)NULL);
