@@ -22,8 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PLACES 256 /* of one peer at the gate */
-
 /* A sanitizer keeps what is freed. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GROWTH_MAX (256 * 1024 * 1024)
@@ -73,15 +71,8 @@ static int write_again_and_again(void *arg, unsigned count, unsigned seed)
 
 static int take_all_places(void *arg)
 {
-	static struct hostile_ipc ipc[PLACES];
-
 	(void)arg;
-	for (size_t i = 0; i < PLACES; i++) {
-		ipc[i] = hostile_ipc(agent.socket);
-		if (!hostile_join(&ipc[i].way))
-			return 1;
-	}
-	return 0;
+	return hostile_take_places(agent.socket);
 }
 
 static struct client *open_client(void *arg)

@@ -17,8 +17,6 @@
 
 #include <cmocka.h>
 
-#define PLACES 256
-
 static struct agent_process agent;
 
 static int start(void **state)
@@ -37,15 +35,8 @@ static int discard(void **state)
 
 static int take_all_places(void *arg)
 {
-	static struct hostile_ipc ipc[PLACES];
-
 	(void)arg;
-	for (size_t i = 0; i < PLACES; i++) {
-		ipc[i] = hostile_ipc(agent.socket);
-		if (!hostile_join(&ipc[i].way))
-			return 1;
-	}
-	return 0;
+	return hostile_take_places(agent.socket);
 }
 
 static int relays_that_break_off(void *arg, unsigned count, unsigned seed)

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Of one peer at the gate. */
+#define PLACES 256
 /* Messages of one connection. */
 #define WRITES 1000
 /* Times that one is turned away before that is a fault of the agent's, and the pause between them. */
@@ -307,4 +309,16 @@ struct hostile_ipc hostile_ipc(const char *socket)
 		.socket = socket,
 		.fd = -1,
 	};
+}
+
+int hostile_take_places(const char *socket)
+{
+	static struct hostile_ipc ipc[PLACES];
+
+	for (size_t i = 0; i < PLACES; i++) {
+		ipc[i] = hostile_ipc(socket);
+		if (!hostile_join(&ipc[i].way))
+			return 1;
+	}
+	return 0;
 }

@@ -47,6 +47,8 @@ bool hostile_say_all(struct hostile_way *way, const void *bytes, size_t len);
 bool hostile_hear_all(struct hostile_way *way, void *bytes, size_t len);
 /* Opened, and both SP headers exchanged, however often it takes; false when it cannot be had. */
 bool hostile_join(struct hostile_way *way);
+/* Joins the agent at 'socket' as often as one peer may, and stays. 0, or 1 when it cannot. */
+int hostile_take_places(const char *socket);
 
 /* Sends 'count' messages, a thousand a connection. An answer must come to each, whatever it is. 0, or what
  * did not happen: for the exit code of a process. */
